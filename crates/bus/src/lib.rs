@@ -1,0 +1,1 @@
+//! RabbitMQ: topology, supervisor, confirmed publisher, consumer loop, relay.

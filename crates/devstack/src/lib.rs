@@ -1,0 +1,1 @@
+//! Private PostgreSQL and RabbitMQ processes, and everything on one machine.

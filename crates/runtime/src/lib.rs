@@ -1,0 +1,1 @@
+//! One skeleton for every main: settings, telemetry, supervised tasks, bounded shutdown.

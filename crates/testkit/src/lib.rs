@@ -1,0 +1,1 @@
+//! Test support: a database and a vhost per test, and the tidy test.

@@ -1,0 +1,1 @@
+//! HTTP: problem documents, identity, bounded bodies, paging, admin endpoints.

@@ -1,0 +1,1 @@
+//! Enrollments, scheduled actions, the match of events to goals, the exit.

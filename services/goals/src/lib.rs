@@ -1,0 +1,1 @@
+//! All configuration: tenants, credentials, workflows, goals, references, activation, listeners, audit.

@@ -1,0 +1,1 @@
+//! The door for events: authenticates, validates, stores each event once, hands it on.
