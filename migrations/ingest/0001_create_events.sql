@@ -47,9 +47,12 @@ CREATE TABLE ingest.events_raw_default PARTITION OF ingest.events_raw DEFAULT;
 SELECT platform.protect(t, '{goalpost_ingest,goalpost_owner}', '{goalpost_partitions}')
 FROM unnest('{ingest.events_raw,ingest.events_raw_default}'::regclass[]) AS t;
 GRANT SELECT, INSERT ON ingest.events_raw TO goalpost_ingest;
-GRANT SELECT ON ingest.events_raw TO goalpost_owner;
 ALTER TABLE ingest.events_raw OWNER TO goalpost_partitions;
 ALTER TABLE ingest.events_raw_default OWNER TO goalpost_partitions;
+-- Only after the change of owner, which takes the former owner's rights away: the view below runs with them.
+SET LOCAL ROLE goalpost_partitions;
+GRANT SELECT ON ingest.events_raw TO goalpost_owner;
+SET LOCAL ROLE goalpost_owner;
 
 -- Makes the partition of one month and moves in what the default partition holds of it. Created first, attached last;
 -- the default partition is locked meanwhile, so no row can slip in between. Answers whether it was missing.
