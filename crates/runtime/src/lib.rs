@@ -1,1 +1,18 @@
-//! One skeleton for every main: settings, telemetry, supervised tasks, bounded shutdown.
+#![doc = include_str!("../README.md")]
+
+mod context;
+mod launch;
+mod reload;
+mod secret;
+pub mod settings;
+mod shutdown;
+mod tasks;
+mod telemetry;
+
+pub use context::Context;
+pub use launch::{EXIT_SETTINGS, Options, main, run};
+pub use secret::Secret;
+pub use settings::SettingsError;
+pub use shutdown::{Life, Running, Shutdown};
+pub use tasks::{Failure, TaskOutput, Tasks};
+pub use telemetry::Metrics;
