@@ -1,1 +1,21 @@
-//! PostgreSQL: pools, the one way to open a transaction, outbox, dead letters, migrations.
+#![doc = include_str!("../README.md")]
+
+pub mod check;
+pub mod credentials;
+mod dead_letters;
+mod error;
+pub mod maintain;
+mod metrics;
+pub mod migrate;
+pub mod outbox;
+mod pool;
+mod settings;
+mod tx;
+
+pub use error::{Error, Failure};
+pub use pool::Db;
+pub use settings::Settings;
+pub use tx::{Scope, Tx};
+
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{Json, ToSql};

@@ -1,0 +1,100 @@
+//! Looking up what a caller presents: write tokens and API keys, live ones only. Secrets are never read back, only their
+//! SHA-256.
+
+use crate::{Db, Error, Scope};
+use domain::ids::TenantId;
+use domain::outbox::BoxFuture;
+
+/// A live API key.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// SHA-256 of the secret.
+    pub secret_hash: Vec<u8>,
+    /// None for an operator's key.
+    pub tenant: Option<TenantId>,
+    /// `viewer`, `editor`, `admin` or `operator`.
+    pub role: String,
+}
+
+/// A live write token and what ingest needs to know of its tenant.
+#[derive(Clone, Debug)]
+pub struct WriteToken {
+    /// SHA-256 of the secret.
+    pub secret_hash: Vec<u8>,
+    /// How the tenant takes events.
+    pub tenant: TenantIntake,
+}
+
+/// How a tenant takes events.
+#[derive(Clone, Debug)]
+pub struct TenantIntake {
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// `open` or `strict`.
+    pub taxonomy: String,
+    /// Most bytes of one event's properties.
+    pub max_properties_bytes: usize,
+    /// Keys the content hash of the ledger. 32 bytes.
+    pub content_key: Vec<u8>,
+}
+
+const FIND_API_KEY: &str = "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
+
+/// The live API key with this public id.
+pub async fn find_api_key(db: &Db, id: &str) -> Result<Option<ApiKey>, Error> {
+    let id = id.to_owned();
+    db.run_tx("find_api_key", Scope::System("look up an API key"), move |tx| {
+        let id = id.clone();
+        Box::pin(async move {
+            let Some(row) = tx.query_opt(FIND_API_KEY, &[&id]).await? else { return Ok(None) };
+            let tenant: Option<String> = row.try_get(0)?;
+            Ok(Some(ApiKey { tenant: tenant.map(|t| stored_tenant(&t)).transpose()?, role: row.try_get(1)?, secret_hash: row.try_get(2)? }))
+        }) as BoxFuture<'_, Result<_, Error>>
+    })
+    .await
+}
+
+const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, secret_hash \
+     FROM platform.v_write_tokens_v1 WHERE id = $1";
+
+/// The live write token with this public id.
+pub async fn find_write_token(db: &Db, id: &str) -> Result<Option<WriteToken>, Error> {
+    let id = id.to_owned();
+    db.run_tx("find_write_token", Scope::System("look up a write token"), move |tx| {
+        let id = id.clone();
+        Box::pin(async move {
+            let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else { return Ok(None) };
+            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash: row.try_get(4)? }))
+        }) as BoxFuture<'_, Result<_, Error>>
+    })
+    .await
+}
+
+const FIND_TENANT: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key FROM platform.v_tenants_v1 WHERE tenant_id = $1";
+
+/// How a tenant named by a bus message takes events.
+pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantIntake>, Error> {
+    let tenant = tenant.clone();
+    db.run_tx("find_tenant", Scope::System("look up the tenant of a bus message"), move |tx| {
+        let tenant = tenant.clone();
+        Box::pin(async move {
+            let row = tx.query_opt(FIND_TENANT, &[&tenant.as_str()]).await?;
+            row.map(|row| intake(&row)).transpose()
+        }) as BoxFuture<'_, Result<_, Error>>
+    })
+    .await
+}
+
+fn intake(row: &tokio_postgres::Row) -> Result<TenantIntake, Error> {
+    let max_properties_bytes: i32 = row.try_get(2)?;
+    Ok(TenantIntake {
+        tenant_id: stored_tenant(row.try_get(0)?)?,
+        taxonomy: row.try_get(1)?,
+        max_properties_bytes: usize::try_from(max_properties_bytes).map_err(|error| Error::Decode(error.to_string()))?,
+        content_key: row.try_get(3)?,
+    })
+}
+
+fn stored_tenant(text: &str) -> Result<TenantId, Error> {
+    TenantId::parse(text).map_err(|error| Error::Decode(error.to_string()))
+}

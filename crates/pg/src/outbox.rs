@@ -1,0 +1,163 @@
+//! The outbox of a service's schema: rows written with the transaction that makes them true, claimed by the relay under a
+//! row lock that is held until the broker has confirmed, then deleted. Presence in the table is the to-do list.
+
+use crate::{Db, Error, Scope, Tx};
+use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, Outbox, OutboxMessage, Publish, Round};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The statements on one schema's outbox. Fixed texts, so that they can be prepared once.
+pub struct Statements {
+    add: &'static str,
+    claim: &'static str,
+    delete: &'static str,
+    postpone: &'static str,
+}
+
+macro_rules! statements {
+    ($schema:literal) => {
+        Statements {
+            add: concat!(
+                "INSERT INTO ", $schema, ".outbox (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload) ",
+                "SELECT m.tenant_id, m.exchange, m.routing_key, m.mandatory, m.message_id, m.content_type, m.payload ",
+                "FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::bytea[]) ",
+                "AS m (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload)"
+            ),
+            claim: concat!(
+                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload FROM ", $schema, ".outbox ",
+                "WHERE not_before IS NULL OR not_before <= clock_timestamp() ",
+                "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
+            ),
+            delete: concat!("DELETE FROM ", $schema, ".outbox WHERE id = ANY($1)"),
+            postpone: concat!(
+                "UPDATE ", $schema, ".outbox o SET attempts = o.attempts + 1, last_error = f.cause, ",
+                "not_before = clock_timestamp() + least(interval '30 s', interval '250 ms' * power(2, least(o.attempts, 10))) ",
+                "FROM unnest($1::bigint[], $2::text[]) AS f (id, cause) WHERE o.id = f.id"
+            ),
+        }
+    };
+}
+
+static INGEST: Statements = statements!("ingest");
+static GOALS: Statements = statements!("goals");
+static EVALUATOR: Statements = statements!("evaluator");
+
+impl Statements {
+    fn of(schema: &str) -> Result<&'static Self, Error> {
+        match schema {
+            "ingest" => Ok(&INGEST),
+            "goals" => Ok(&GOALS),
+            "evaluator" => Ok(&EVALUATOR),
+            other => Err(Error::Decode(format!("schema {other} has no outbox"))),
+        }
+    }
+
+    /// Every statement, for the test that prepares them all.
+    pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+        [("ingest", &INGEST), ("goals", &GOALS), ("evaluator", &EVALUATOR)]
+            .into_iter()
+            .flat_map(|(schema, s)| [s.add, s.claim, s.delete, s.postpone].map(|sql| (schema, sql)))
+    }
+}
+
+impl Db {
+    /// Adds messages to this service's outbox, in the transaction that makes them true. The tenant of each must be the
+    /// transaction's.
+    pub async fn add_to_outbox(&self, tx: &Tx, messages: &[NewMessage]) -> Result<(), Error> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let statements = Statements::of(self.0.schema)?;
+        let tenants: Vec<&str> = messages.iter().map(|m| m.tenant_id.as_str()).collect();
+        let exchanges: Vec<&str> = messages.iter().map(|m| m.exchange).collect();
+        let routing_keys: Vec<&str> = messages.iter().map(|m| m.routing_key).collect();
+        let mandatory: Vec<bool> = messages.iter().map(|m| m.mandatory).collect();
+        let ids: Vec<Uuid> = messages.iter().map(|m| m.message_id).collect();
+        let content_types: Vec<&str> = messages.iter().map(|m| m.content_type).collect();
+        let payloads: Vec<&[u8]> = messages.iter().map(|m| m.payload.as_slice()).collect();
+        tx.note_outbox_written();
+        tx.execute(
+            statements.add,
+            &[&tenants, &exchanges, &routing_keys, &mandatory, &ids, &content_types, &payloads],
+        )
+        .await
+        .map(drop)
+    }
+
+    /// This service's outbox, for its relay.
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::new(PgOutbox(self.clone()))
+    }
+}
+
+struct PgOutbox(Db);
+
+impl Outbox for PgOutbox {
+    fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>> {
+        Box::pin(async move {
+            let statements = Statements::of(self.0.0.schema)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let round = self
+                .0
+                .run_tx("relay", Scope::System("relay the outbox"), move |tx| {
+                    let to = Arc::clone(&to);
+                    Box::pin(async move { relay_round(tx, statements, limit, to).await })
+                })
+                .await;
+            round.map_err(Into::into)
+        })
+    }
+
+    fn woken(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.0.outbox_written.notified())
+    }
+}
+
+async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn Publish>) -> Result<Round, Error> {
+    let rows = tx.query(statements.claim, &[&limit]).await?;
+    if rows.is_empty() {
+        return Ok(Round { claimed: 0, confirmed: 0 });
+    }
+    let messages: Arc<[OutboxMessage]> = rows
+        .iter()
+        .map(|row| {
+            Ok(OutboxMessage {
+                id: row.try_get(0)?,
+                exchange: row.try_get(1)?,
+                routing_key: row.try_get(2)?,
+                mandatory: row.try_get(3)?,
+                message_id: row.try_get(4)?,
+                content_type: row.try_get(5)?,
+                payload: row.try_get(6)?,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    let outcomes = match to.publish(Arc::clone(&messages)).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            // Nothing is known of any of them: they stay as they are, and the lock on them goes with the transaction.
+            tracing::warn!(error = &*error as &dyn std::error::Error, "a round of the relay was not confirmed");
+            return Ok(Round { claimed: messages.len(), confirmed: 0 });
+        }
+    };
+    let mut confirmed = Vec::with_capacity(messages.len());
+    let (mut postponed, mut causes) = (Vec::new(), Vec::new());
+    for (message, outcome) in messages.iter().zip(outcomes) {
+        let cause = match outcome {
+            Delivery::Confirmed => {
+                confirmed.push(message.id);
+                continue;
+            }
+            Delivery::Returned => "no queue is bound for it".to_owned(),
+            Delivery::Refused(cause) => cause,
+        };
+        tracing::warn!(message_id = %message.message_id, routing_key = message.routing_key, cause, "a message was not taken");
+        postponed.push(message.id);
+        causes.push(cause);
+    }
+    tx.execute(statements.delete, &[&confirmed]).await?;
+    if !postponed.is_empty() {
+        tx.execute(statements.postpone, &[&postponed, &causes]).await?;
+    }
+    Ok(Round { claimed: messages.len(), confirmed: confirmed.len() })
+}

@@ -1,0 +1,270 @@
+//! The one way to open a transaction: named, in a scope, detached from its caller, retried where that can help, measured.
+
+use crate::{Db, Error, Failure};
+use deadpool_postgres::Object;
+use domain::ids::TenantId;
+use domain::outbox::BoxFuture;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use tokio_postgres::{NoTls, Row, types::ToSql};
+
+const MOST_ATTEMPTS: u32 = 6;
+
+/// Whose rows a transaction sees.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// The rows of one tenant, on the service's tenant login.
+    Tenant(TenantId),
+    /// What the service's narrower system login may reach across tenants; the text says what for.
+    System(&'static str),
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Write,
+    Snapshot,
+}
+
+impl Mode {
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+}
+
+/// An open transaction. Statements given together (by joining their futures) share one round trip once they are prepared.
+pub struct Tx {
+    client: Option<Object>,
+    failed: AtomicBool,
+    outbox_written: AtomicBool,
+}
+
+const ENTER: &str = "SELECT set_config('app.tenant_id', $1, true)";
+const NOW: &str = "SELECT now()";
+
+impl Tx {
+    /// All rows of a statement. Statements are fixed texts: the cache that prepares them has no bound.
+    pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        let client = self.client();
+        let answer = async { client.query(&client.prepare_cached(sql).await?, params).await };
+        self.noted(answer.await)
+    }
+
+    /// The only row of a statement, or none. More than one is an error.
+    pub async fn query_opt(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
+        let client = self.client();
+        let answer = async { client.query_opt(&client.prepare_cached(sql).await?, params).await };
+        self.noted(answer.await)
+    }
+
+    /// The only row of a statement.
+    pub async fn query_one(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+        let client = self.client();
+        let answer = async { client.query_one(&client.prepare_cached(sql).await?, params).await };
+        self.noted(answer.await)
+    }
+
+    /// Runs a statement; how many rows it touched.
+    pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        let client = self.client();
+        let answer = async { client.execute(&client.prepare_cached(sql).await?, params).await };
+        self.noted(answer.await)
+    }
+
+    /// Goes on as another tenant. Only the committer of ingest, whose batches mix tenants, has a use for it.
+    pub async fn enter(&self, tenant: &TenantId) -> Result<(), Error> {
+        self.query(ENTER, &[&tenant.as_str()]).await.map(drop)
+    }
+
+    /// Prepares statements ahead, so that what is then given together really goes out together and in order.
+    pub async fn prepare(&self, statements: &[&'static str]) -> Result<(), Error> {
+        for sql in statements.iter().chain([&ENTER]) {
+            let prepared = self.client().prepare_cached(sql).await.map(drop);
+            self.noted(prepared)?;
+        }
+        Ok(())
+    }
+
+    /// The database clock at the start of the transaction.
+    pub async fn now(&self) -> Result<OffsetDateTime, Error> {
+        Ok(self.query_one(NOW, &[]).await?.try_get(0)?)
+    }
+
+    /// Called by the outbox: wakes the relay once this transaction has committed.
+    pub(crate) fn note_outbox_written(&self) {
+        self.outbox_written.store(true, Relaxed);
+    }
+
+    fn noted<T>(&self, answer: Result<T, tokio_postgres::Error>) -> Result<T, Error> {
+        answer.map_err(|error| {
+            self.failed.store(true, Relaxed);
+            Error::from(error)
+        })
+    }
+
+    #[expect(clippy::expect_used, reason = "the connection is given up in `end` and `drop` only, which nothing follows")]
+    fn client(&self) -> &Object {
+        self.client.as_ref().expect("an open transaction has its connection")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
+    async fn begin(client: Object, scope: &Scope, mode: Mode) -> Result<Self, Error> {
+        let tx = Self { client: Some(client), failed: AtomicBool::new(false), outbox_written: AtomicBool::new(false) };
+        if let Scope::Tenant(_) = scope {
+            tx.prepare(&[]).await?;
+        }
+        let begun = async { tx.noted(tx.client().batch_execute(mode.begin()).await) };
+        let entered = async {
+            match scope {
+                Scope::Tenant(tenant) => tx.enter(tenant).await,
+                Scope::System(_) => Ok(()),
+            }
+        };
+        futures_util::try_join!(begun, entered)?;
+        Ok(tx)
+    }
+
+    /// COMMIT; whether an outbox row was written.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
+    async fn commit(mut self, name: &'static str) -> Result<bool, Error> {
+        if self.failed.load(Relaxed) {
+            return Err(Error::Poisoned(name));
+        }
+        match self.client().batch_execute("COMMIT").await {
+            Ok(()) => {
+                self.client = self.client.take().and_then(returned);
+                Ok(self.outbox_written.load(Relaxed))
+            }
+            Err(error) if error.code().is_none() => Err(Error::CommitUnknown(name)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// ROLLBACK, so that the connection can be used again.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
+    async fn rollback(mut self) {
+        if self.client().batch_execute("ROLLBACK").await.is_ok() {
+            self.client = self.client.take().and_then(returned);
+        }
+    }
+
+    /// Stops what the server is doing for this transaction; its connection is dropped with `self`.
+    async fn cancel(self) {
+        let token = self.client().cancel_token();
+        if let Err(error) = token.cancel_query(NoTls).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a statement could not be cancelled");
+        }
+    }
+}
+
+/// Gives a clean connection back to its pool.
+fn returned(client: Object) -> Option<Object> {
+    drop(client);
+    None
+}
+
+impl Drop for Tx {
+    /// A transaction that was neither committed nor rolled back (a panic, a timeout, a broken connection) takes its
+    /// connection with it: the server rolls back, and no later borrower waits behind it.
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+impl Db {
+    /// Runs `work` in a READ COMMITTED transaction and commits it. Detached: a caller that goes away changes nothing. Run again,
+    /// whole, after a serialization failure, a deadlock or a lock timeout; so `work` has no effect but through `Tx`.
+    pub async fn run_tx<T, E, F>(&self, name: &'static str, scope: Scope, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Failure,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        self.run(name, scope, Mode::Write, work).await
+    }
+
+    /// As `run_tx`, in one REPEATABLE READ READ ONLY snapshot.
+    pub async fn run_snapshot<T, E, F>(&self, name: &'static str, scope: Scope, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Failure,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        self.run(name, scope, Mode::Snapshot, work).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "detached on purpose: no request that goes away leaves a transaction half done")]
+    async fn run<T, E, F>(&self, name: &'static str, scope: Scope, mode: Mode, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Failure,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        let db = self.clone();
+        let detached = self.0.handle.spawn(async move {
+            let started = Instant::now();
+            let mut attempt = 1;
+            loop {
+                let outcome = db.attempt(name, &scope, mode, &work).await;
+                let again = matches!(&outcome, Err(error) if error.pg().is_some_and(Error::is_retryable));
+                if again && attempt < MOST_ATTEMPTS {
+                    drop(outcome);
+                    db.0.metrics.retried(name);
+                    tokio::time::sleep(backoff(attempt)).await;
+                    attempt += 1;
+                    continue;
+                }
+                db.0.metrics.ended(name, if outcome.is_ok() { "committed" } else { "failed" }, started.elapsed());
+                return outcome;
+            }
+        });
+        match detached.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Panicked(name).into()),
+        }
+    }
+
+    async fn attempt<T, E, F>(&self, name: &'static str, scope: &Scope, mode: Mode, work: &F) -> Result<T, E>
+    where
+        E: Failure,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>>,
+    {
+        let pool = match scope {
+            Scope::Tenant(_) => &self.0.tenant,
+            Scope::System(_) => &self.0.system,
+        };
+        let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()))?;
+        let tx = Tx::begin(client, scope, mode).await?;
+        let worked = tokio::time::timeout(self.0.tx_timeout, work(&tx)).await;
+        match worked {
+            Ok(Ok(value)) => {
+                if tx.commit(name).await? {
+                    self.0.outbox_written.notify_one();
+                }
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                if error.pg().is_some_and(Error::is_stale_plan) {
+                    pool.manager().statement_caches.clear();
+                }
+                tx.rollback().await;
+                Err(error)
+            }
+            Err(_) => {
+                tx.cancel().await;
+                Err(Error::Timeout(name).into())
+            }
+        }
+    }
+}
+
+/// 2, 4, 8 … ms with as much again at random, so that two that collided do not collide again.
+fn backoff(attempt: u32) -> Duration {
+    let base_us = 2_000_u64 << attempt.min(8);
+    Duration::from_micros(base_us + rand::random_range(0..base_us))
+}
