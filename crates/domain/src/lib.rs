@@ -1,1 +1,17 @@
-//! The pure rules of Goalpost: types, validation, judgement, contract.
+#![doc = include_str!("../README.md")]
+
+pub mod action;
+pub mod catalogue;
+pub mod contract;
+pub mod dead_letter;
+pub mod enrollment;
+pub mod event;
+pub mod fault;
+pub mod goal;
+pub mod ids;
+pub mod json;
+pub mod money;
+pub mod number;
+pub mod outbox;
+pub mod time_format;
+pub mod words;

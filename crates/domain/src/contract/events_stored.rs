@@ -1,0 +1,68 @@
+//! `events.stored`: events of one tenant that have been stored, up to 200 at once.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{JSON, V1, bytes_of, derived_id, exchange};
+use crate::ids::{ContactId, EventId, TenantId};
+use crate::json::Json;
+use crate::outbox::NewMessage;
+
+/// A chunk of stored events. It only nominates: what is judged and counted is what is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsStored {
+    #[serde(default)]
+    pub version: V1,
+    pub tenant_id: TenantId,
+    /// 1–200.
+    pub events: Vec<EventStored>,
+}
+
+/// One stored event, as far as consumers need it to decide whether to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventStored {
+    pub event_id: EventId,
+    pub event_name: String,
+    #[serde(with = "crate::time_format")]
+    pub event_time: OffsetDateTime,
+    #[serde(with = "crate::time_format")]
+    pub received_at: OffsetDateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_id: Option<ContactId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// As stored, redacted.
+    pub properties: Json,
+}
+
+impl EventsStored {
+    pub const EXCHANGE: &'static str = exchange::EVENTS;
+    pub const ROUTING_KEY: &'static str = "events.stored";
+    /// Most events in one chunk.
+    pub const MAX_EVENTS: usize = 200;
+
+    /// The outbox message of this chunk. Mandatory; its id is derived from the events in it.
+    #[must_use]
+    pub fn into_message(self) -> NewMessage {
+        let ids: String = self
+            .events
+            .iter()
+            .map(|event| event.event_id.as_uuid().simple().to_string())
+            .collect();
+        let message_id: Uuid = derived_id(Self::ROUTING_KEY, &[self.tenant_id.as_str(), &ids]);
+        NewMessage {
+            payload: bytes_of(&self),
+            tenant_id: self.tenant_id,
+            exchange: Self::EXCHANGE,
+            routing_key: Self::ROUTING_KEY,
+            mandatory: true,
+            message_id,
+            content_type: JSON,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The outbox: messages that a transaction made true, and the traits by which the relay sees them
+//! without knowing the database, and the database without knowing the broker.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::ids::TenantId;
+
+/// A future on the heap, as the traits here hand them out.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// Any error of the other side.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A message to be written into the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    pub tenant_id: TenantId,
+    pub exchange: &'static str,
+    pub routing_key: &'static str,
+    /// Whether the message must reach a queue before it may leave the outbox.
+    pub mandatory: bool,
+    pub message_id: Uuid,
+    pub content_type: &'static str,
+    pub payload: Vec<u8>,
+}
+
+/// A message as it stands in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// The outbox row. Says nothing about order.
+    pub id: i64,
+    pub exchange: String,
+    pub routing_key: String,
+    pub mandatory: bool,
+    pub message_id: Uuid,
+    pub content_type: String,
+    pub payload: Vec<u8>,
+}
+
+/// What became of one message that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The broker has it.
+    Confirmed,
+    /// Mandatory, and no queue was bound: it stays in the outbox.
+    Returned,
+    /// The broker refused it, with its reason: it stays in the outbox.
+    Refused(String),
+}
+
+/// The side that talks to the broker.
+pub trait Publish: Send + Sync + 'static {
+    /// Whether publishing makes sense now: false while disconnected or blocked.
+    fn ready(&self) -> bool;
+
+    /// Publishes and awaits the confirms: one delivery per message, in the same order. An error means
+    /// that nothing is known about any of them.
+    fn publish(
+        &self,
+        messages: Arc<[OutboxMessage]>,
+    ) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>>;
+}
+
+/// What one round of the relay did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Messages taken.
+    pub claimed: usize,
+    /// Messages confirmed and deleted.
+    pub confirmed: usize,
+}
+
+/// The side that keeps the messages.
+pub trait Outbox: Send + Sync + 'static {
+    /// Claims up to `limit` messages, publishes them, deletes the confirmed ones; all in one transaction.
+    fn relay_round(
+        &self,
+        limit: usize,
+        to: Arc<dyn Publish>,
+    ) -> BoxFuture<'_, Result<Round, BoxError>>;
+
+    /// Resolves once a transaction of this process has added messages.
+    fn woken(&self) -> BoxFuture<'_, ()>;
+}
