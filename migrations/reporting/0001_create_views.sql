@@ -17,9 +17,9 @@ ALTER TABLE reporting.readers FORCE ROW LEVEL SECURITY;
 CREATE POLICY reader_self ON reporting.readers AS PERMISSIVE FOR SELECT TO goalpost_reporting USING (role_name = current_user);
 GRANT SELECT ON reporting.readers TO goalpost_reporting;
 
-GRANT SELECT ON evaluator.enrollments, evaluator.workflow_goal_achievements, goals.workflows TO goalpost_reporting;
+GRANT SELECT ON evaluator.enrollments, goals.workflows TO goalpost_reporting;
 SELECT platform.protect_for_readers(t)
-FROM unnest('{evaluator.enrollments,evaluator.workflow_goal_achievements,goals.workflows}'::regclass[]) AS t;
+FROM unnest('{evaluator.enrollments,goals.workflows}'::regclass[]) AS t;
 SET LOCAL ROLE goalpost_partitions;
 GRANT SELECT ON ingest.events_raw TO goalpost_reporting;
 SELECT platform.protect_for_readers(t) FROM unnest('{ingest.events_raw,ingest.events_raw_default}'::regclass[]) AS t;

@@ -1,1 +1,1 @@
-//! Tests of the whole, against the real processes.
+#![doc = include_str!("../README.md")]
