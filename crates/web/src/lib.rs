@@ -1,1 +1,24 @@
-//! HTTP: problem documents, identity, bounded bodies, paging, admin endpoints.
+#![doc = include_str!("../README.md")]
+
+pub mod access;
+mod admin;
+pub mod body;
+pub mod identity;
+mod lookup;
+pub mod paging;
+pub mod precondition;
+mod problem;
+pub mod secret;
+mod server;
+mod settings;
+pub mod trace;
+
+pub use admin::AdminPort;
+pub use body::{Idempotent, Strict};
+pub use identity::{Admin, Caller, Editor, KeyStore, Keys, Operator, Role, StoredKey, Viewer};
+pub use lookup::{Lookup, LookupLimits};
+pub use paging::{Cursor, Listed, Page};
+pub use precondition::IfMatch;
+pub use problem::Problem;
+pub use server::{Bound, bind};
+pub use settings::HttpSettings;

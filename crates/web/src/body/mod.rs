@@ -1,0 +1,9 @@
+//! Request bodies: read with a bound on time and size, then taken apart with the fault's place named.
+
+mod json;
+mod read;
+mod strict;
+
+pub use json::{json, text};
+pub use read::{Limits, read};
+pub use strict::{Idempotent, Strict};
