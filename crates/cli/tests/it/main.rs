@@ -1,0 +1,6 @@
+//! The `goalpost` command against real servers that it starts itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod goalpost;
+mod servers_only;
+mod stack;
