@@ -29,6 +29,7 @@ macro_rules! words {
 
         impl $name {
             /// Every word of this vocabulary, in declared order.
+            #[allow(dead_code, reason = "a private vocabulary may not need it")]
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
             /// The stable word, as it stands in the API, on the bus and in the database.
