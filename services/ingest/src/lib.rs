@@ -1,1 +1,31 @@
-//! The door for events: authenticates, validates, stores each event once, hands it on.
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+mod batch;
+mod candidate;
+mod chunks;
+mod commit;
+mod committer;
+mod consume;
+mod door;
+mod error;
+mod intake;
+mod metrics;
+mod schemas;
+mod senders;
+pub mod settings;
+pub mod store;
+
+use std::process::ExitCode;
+
+pub use app::start;
+pub use settings::Settings;
+
+/// Every setting that has a default.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// The whole of `fn main`.
+pub fn main() -> ExitCode {
+    runtime::main("goalpost-ingest", DEFAULTS, start)
+}

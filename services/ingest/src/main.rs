@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary `goalpost-ingest`.
+
+fn main() -> std::process::ExitCode {
+    goalpost_ingest::main()
+}

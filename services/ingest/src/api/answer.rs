@@ -1,0 +1,113 @@
+//! What the sender of a batch is told: counts, and one verdict per event.
+
+use std::collections::BTreeMap;
+
+use domain::ids::EventId;
+use serde::Serialize;
+
+use crate::batch::Verdict;
+use crate::door::Told;
+
+/// The answer to a batch, whatever the verdicts.
+#[derive(Debug, Default, Serialize)]
+pub struct Answer {
+    pub accepted: usize,
+    pub duplicates: usize,
+    pub rejected: usize,
+    pub limited: usize,
+    pub retry: usize,
+    pub results: Vec<EventResult>,
+    /// For the log: how many of each code.
+    #[serde(skip)]
+    pub codes: BTreeMap<&'static str, usize>,
+}
+
+/// One verdict.
+#[derive(Debug, Serialize)]
+pub struct EventResult {
+    pub index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
+    pub status: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// Why an event was rejected.
+#[derive(Debug, Serialize)]
+pub struct Reason {
+    pub code: &'static str,
+    pub pointer: String,
+    pub message: String,
+}
+
+impl Answer {
+    /// Counts all verdicts; lists them all, or only those that are not `accepted`.
+    pub fn of(told: Vec<Told>, only_errors: bool) -> Self {
+        let mut answer = Self::default();
+        for (index, Told { event_id, verdict }) in told.into_iter().enumerate() {
+            let (status, reason) = answer.count(verdict);
+            if !only_errors || status != "accepted" {
+                answer.results.push(EventResult { index, event_id, status, reason });
+            }
+        }
+        answer
+    }
+
+    fn count(&mut self, verdict: Verdict) -> (&'static str, Option<Reason>) {
+        match verdict {
+            Verdict::Accepted => {
+                self.accepted += 1;
+                ("accepted", None)
+            }
+            Verdict::Duplicate => {
+                self.duplicates += 1;
+                ("duplicate", None)
+            }
+            Verdict::Retry | Verdict::Unavailable => {
+                self.retry += 1;
+                ("retry", None)
+            }
+            Verdict::Rejected(fault) => {
+                self.rejected += 1;
+                *self.codes.entry(fault.code).or_default() += 1;
+                let (code, pointer, message) = (fault.code, fault.pointer, fault.message);
+                ("rejected", Some(Reason { code, pointer, message }))
+            }
+        }
+    }
+
+    /// Whether nothing of the batch was or will be stored.
+    pub fn is_all_rejected(&self) -> bool {
+        self.accepted + self.duplicates + self.retry == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use domain::fault::Fault;
+
+    #[test]
+    fn verdicts_are_counted_and_listed_in_order() {
+        let fault = Fault::at("event_name", "missing_field", "event_name is required");
+        let told = [Verdict::Accepted, Verdict::Rejected(fault), Verdict::Duplicate, Verdict::Retry]
+            .map(|verdict| Told { event_id: None, verdict });
+        let all = serde_json::to_value(Answer::of(told.to_vec(), false)).unwrap();
+        let expected = serde_json::json!({
+            "accepted": 1, "duplicates": 1, "rejected": 1, "limited": 0, "retry": 1,
+            "results": [
+                { "index": 0, "status": "accepted" },
+                { "index": 1, "status": "rejected", "code": "missing_field", "pointer": "/event_name",
+                  "message": "event_name is required" },
+                { "index": 2, "status": "duplicate" },
+                { "index": 3, "status": "retry" },
+            ],
+        });
+        assert_eq!(all, expected);
+        let errors = Answer::of(told.to_vec(), true);
+        assert_eq!(errors.results.iter().map(|result| result.index).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(!errors.is_all_rejected());
+    }
+}

@@ -1,0 +1,95 @@
+//! Stored events of one tenant as messages for the bus: chunks of at most 200 events and 1 MiB.
+
+use domain::contract::{EventStored, EventsStored};
+use domain::ids::TenantId;
+use domain::outbox::NewMessage;
+use time::OffsetDateTime;
+
+use crate::store::events_raw::Timed;
+
+/// Most bytes of one message, unless a single event is bigger.
+const MAX_BYTES: usize = 1_048_576;
+
+/// The outbox messages of events that one transaction stores.
+pub fn messages(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_>]) -> Vec<NewMessage> {
+    let mut messages = Vec::with_capacity(events.len().div_ceil(EventsStored::MAX_EVENTS));
+    let mut open: Vec<&[Timed<'_>]> = events.chunks(EventsStored::MAX_EVENTS).rev().collect();
+    while let Some(chunk) = open.pop() {
+        let message = message(tenant_id, received_at, chunk);
+        if message.payload.len() > MAX_BYTES && chunk.len() > 1 {
+            let (first, second) = chunk.split_at(chunk.len() / 2);
+            open.extend([second, first]);
+        } else {
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+fn message(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_>]) -> NewMessage {
+    let stored = |event: &Timed<'_>| EventStored {
+        event_id: event.candidate.event_id,
+        event_name: event.candidate.event_name.clone(),
+        event_time: event.event_time,
+        received_at,
+        project_id: event.candidate.project_id.clone(),
+        contact_id: event.candidate.contact_id.clone(),
+        user_id: event.candidate.user_id.clone(),
+        session_id: event.candidate.session_id.clone(),
+        properties: event.candidate.properties.clone(),
+    };
+    let chunk = EventsStored {
+        version: Default::default(),
+        tenant_id: tenant_id.clone(),
+        events: events.iter().map(stored).collect(),
+    };
+    chunk.into_message()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::candidate::{Candidate, sample};
+    use domain::json::Json;
+
+    fn chunks(candidates: &[Candidate]) -> Vec<EventsStored> {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let timed = |candidate| Timed { candidate, event_time: now, time_clamped: false };
+        let events: Vec<Timed<'_>> = candidates.iter().map(timed).collect();
+        let messages = messages(&TenantId::parse("a").unwrap(), now, &events);
+        assert!(messages.iter().all(|message| message.mandatory && message.payload.len() <= MAX_BYTES));
+        messages.iter().map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
+    }
+
+    fn numbered(count: usize, properties: Json) -> Vec<Candidate> {
+        let with_id = |number: usize| Candidate {
+            event_id: uuid::Uuid::from_u128(number as u128 + 1).into(),
+            properties: properties.clone(),
+            ..sample("a", 0, 0)
+        };
+        (0..count).map(with_id).collect()
+    }
+
+    #[test]
+    fn two_hundred_to_a_message_and_every_event_once() {
+        let candidates = numbered(401, Json::object([("a", Json::Number("100.00".into()))]));
+        let chunks = chunks(&candidates);
+        assert_eq!(chunks.iter().map(|chunk| chunk.events.len()).collect::<Vec<_>>(), [200, 200, 1]);
+        let ids: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.events).map(|event| event.event_id).collect();
+        assert_eq!(ids, candidates.iter().map(|candidate| candidate.event_id).collect::<Vec<_>>());
+        assert_eq!(chunks[0].events[0].properties.to_text(), r#"{"a":100.00}"#);
+    }
+
+    #[test]
+    fn big_events_make_smaller_chunks() {
+        let chunks = chunks(&numbered(150, Json::object([("a", Json::from("x".repeat(10_000)))])));
+        assert_eq!(chunks.iter().map(|chunk| chunk.events.len()).sum::<usize>(), 150);
+        assert_eq!(chunks.len(), 2);
+    }
+
+    #[test]
+    fn nothing_new_is_no_message() {
+        assert!(chunks(&[]).is_empty());
+    }
+}

@@ -1,0 +1,4 @@
+//! What comes over the bus.
+
+pub mod domain_events;
+mod spoken;

@@ -1,0 +1,99 @@
+//! What the service counts. For every tenant and in sum: received = stored + duplicate + rejected + retry.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+
+use crate::batch::Verdict;
+
+/// The instruments of the service.
+pub struct Metrics {
+    received: Counter<u64>,
+    stored: Counter<u64>,
+    duplicate: Counter<u64>,
+    rejected: Counter<u64>,
+    retry: Counter<u64>,
+    batch_events: Histogram<u64>,
+    commit_duration: Histogram<f64>,
+}
+
+impl Metrics {
+    /// The instruments, from the process's meter provider.
+    pub fn new() -> Self {
+        let meter = meter();
+        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
+        Self {
+            received: counter("ingest.events.received", "Events taken from a door"),
+            stored: counter("ingest.events.stored", "Events stored"),
+            duplicate: counter("ingest.events.duplicate", "Events that were stored already"),
+            rejected: counter("ingest.events.rejected", "Events rejected for good, by code"),
+            retry: counter("ingest.events.retry", "Events whose sender has to send them again"),
+            batch_events: meter.u64_histogram("ingest.batch.events").with_description("Events of one batch").build(),
+            commit_duration: meter
+                .f64_histogram("ingest.commit.duration")
+                .with_unit("s")
+                .with_description("From taking a batch to its last commit")
+                .build(),
+        }
+    }
+
+    /// Events have come in.
+    pub fn received(&self, events: usize) {
+        self.received.add(count(events), &[]);
+    }
+
+    /// An event was rejected at the door.
+    pub fn rejected(&self, code: &'static str, events: usize) {
+        self.rejected.add(count(events), &[KeyValue::new("code", code)]);
+    }
+
+    /// Events were turned away unstored.
+    pub fn turned_away(&self, events: usize) {
+        self.retry.add(count(events), &[]);
+    }
+
+    /// What became of the events of a batch.
+    pub fn verdicts<'a>(&self, verdicts: impl Iterator<Item = &'a Verdict>) {
+        let (mut stored, mut duplicate, mut retry) = (0, 0, 0);
+        let mut rejected: HashMap<&'static str, usize> = HashMap::new();
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Accepted => stored += 1,
+                Verdict::Duplicate => duplicate += 1,
+                Verdict::Rejected(fault) => *rejected.entry(fault.code).or_default() += 1,
+                Verdict::Retry | Verdict::Unavailable => retry += 1,
+            }
+        }
+        self.stored.add(stored, &[]);
+        self.duplicate.add(duplicate, &[]);
+        self.retry.add(retry, &[]);
+        for (code, events) in rejected {
+            self.rejected(code, events);
+        }
+    }
+
+    /// A batch was committed, or given up.
+    pub fn committed(&self, events: usize, took: Duration) {
+        self.batch_events.record(count(events), &[]);
+        self.commit_duration.record(took.as_secs_f64(), &[]);
+    }
+}
+
+/// Shows how many bytes of bodies wait to be stored.
+pub fn observe_queue(bytes: impl Fn() -> usize + Send + Sync + 'static) {
+    meter()
+        .u64_observable_gauge("ingest.queue.bytes")
+        .with_description("Bytes of requests that are being stored")
+        .with_callback(move |observer| observer.observe(count(bytes()), &[]))
+        .build();
+}
+
+fn meter() -> Meter {
+    opentelemetry::global::meter("goalpost")
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,74 @@
+//! Who sends: write tokens of the HTTP door, tenants named by bus messages. Remembered for a few
+//! seconds, so that a revocation holds everywhere within five.
+
+use std::sync::Arc;
+
+use domain::ids::TenantId;
+use domain::outbox::BoxError;
+use pg::Db;
+use pg::credentials::{find_tenant, find_write_token};
+use web::secret::{Prefix, Presented, verify};
+use web::LookupLimits;
+
+use crate::door::Tenant;
+use crate::error::Error;
+use crate::settings::Lookup;
+
+/// The senders of this process.
+pub struct Senders {
+    tokens: web::Lookup<Arc<Token>>,
+    tenants: web::Lookup<Arc<Tenant>>,
+}
+
+struct Token {
+    secret_hash: Vec<u8>,
+    tenant: Arc<Tenant>,
+}
+
+impl Senders {
+    /// Looks up in `db`.
+    pub fn new(db: &Db, settings: Lookup) -> Self {
+        let limits = LookupLimits {
+            ttl_ms: settings.keep_ms,
+            wait_ms: settings.timeout_ms,
+            found: settings.max_entries,
+            missed: settings.max_entries,
+            ..LookupLimits::default()
+        };
+        // A tenant is asked for by messages that die without it: one that was just made must be found.
+        let of_tenants = LookupLimits { missed: 0, ..limits };
+        let (for_tokens, for_tenants) = (db.clone(), db.clone());
+        Self {
+            tokens: web::Lookup::new(limits, move |id| Box::pin(token(for_tokens.clone(), id))),
+            tenants: web::Lookup::new(of_tenants, move |id| Box::pin(tenant(for_tenants.clone(), id))),
+        }
+    }
+
+    /// The tenant whose live write token this is.
+    pub async fn authenticate(&self, presented: &str) -> Result<Arc<Tenant>, Error> {
+        let presented = Presented::parse(presented)
+            .filter(|presented| presented.prefix == Prefix::WriteToken)
+            .ok_or(Error::InvalidCredentials)?;
+        let token = self.tokens.get(&presented.id).await.map_err(|_| Error::CredentialsUnavailable)?;
+        // An unknown id is compared with something too, so that it takes as long.
+        let stored: &[u8] = token.as_ref().map_or(&[0; 32], |token| token.secret_hash.as_slice());
+        let same = verify(&presented.hash, stored);
+        token.filter(|_| same).map(|token| Arc::clone(&token.tenant)).ok_or(Error::InvalidCredentials)
+    }
+
+    /// The tenant with this id, if there is one.
+    pub async fn tenant(&self, tenant_id: &TenantId) -> Result<Option<Arc<Tenant>>, Error> {
+        self.tenants.get(tenant_id.as_str()).await.map_err(|_| Error::StorageAway)
+    }
+}
+
+async fn token(db: Db, id: String) -> Result<Option<Arc<Token>>, BoxError> {
+    let Some(found) = find_write_token(&db, &id).await? else { return Ok(None) };
+    let tenant = Arc::new(Tenant::try_from(found.tenant)?);
+    Ok(Some(Arc::new(Token { secret_hash: found.secret_hash, tenant })))
+}
+
+async fn tenant(db: Db, id: String) -> Result<Option<Arc<Tenant>>, BoxError> {
+    let Some(found) = find_tenant(&db, &TenantId::parse(&id)?).await? else { return Ok(None) };
+    Ok(Some(Arc::new(Tenant::try_from(found)?)))
+}
