@@ -84,6 +84,11 @@ impl Db {
         .map(drop)
     }
 
+    /// Prepares ahead what `add_to_outbox` runs; see `Tx::prepare`.
+    pub async fn prepare_outbox(&self, tx: &Tx) -> Result<(), Error> {
+        tx.prepare(&[Statements::of(self.0.schema)?.add]).await
+    }
+
     /// This service's outbox, for its relay.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::new(PgOutbox(self.clone()))
