@@ -141,6 +141,10 @@ FROM goals.directory d WHERE d.kind IN ('tag', 'stage');
 
 GRANT SELECT ON goals.v_configuration_v1, goals.v_workflows_v1, goals.v_live_goals_v1, goals.v_directory_v1
     TO goalpost_evaluator;
-GRANT SELECT ON goals.v_workflows_v1 TO goalpost_analytics;
+-- The goals of a workflow, deleted ones included (achievements go on pointing at them), for statistics.
+CREATE VIEW goals.v_goals_v1 AS
+SELECT g.tenant_id, g.workflow_id, g.id AS goal_id, g.goal_type, g.position, g.status, g.created_at, g.deleted_at
+FROM goals.goals g;
+GRANT SELECT ON goals.v_workflows_v1, goals.v_goals_v1 TO goalpost_analytics;
 CREATE INDEX goals_workflow ON goals.goals (tenant_id, workflow_id) WHERE deleted_at IS NULL;
 CREATE INDEX workflows_live ON goals.workflows (tenant_id, id) WHERE status IN ('active', 'paused');

@@ -18,4 +18,4 @@ pub use settings::Settings;
 pub use tx::{Scope, Tx};
 
 pub use tokio_postgres::Row;
-pub use tokio_postgres::types::{Json, ToSql};
+pub use tokio_postgres::types::{FromSql, ToSql};

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod database;
+mod seed;
 mod vhost;
 
 pub use database::Database;
+pub use seed::Seeded;
 pub use vhost::Vhost;
 
 use anyhow::Context;

@@ -1,1 +1,19 @@
-//! Goal statistics.
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+mod error;
+mod limit;
+mod settings;
+mod statistics;
+mod store;
+
+pub use app::start;
+pub use settings::{DEFAULTS, Settings};
+
+use std::process::ExitCode;
+
+/// The service's `main`.
+pub fn main() -> ExitCode {
+    runtime::main("analytics", DEFAULTS, start)
+}

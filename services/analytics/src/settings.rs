@@ -1,0 +1,32 @@
+//! What can be set; `default.toml` says what each means.
+
+use serde::Deserialize;
+
+/// The built-in settings.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// All settings of the service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The two ports.
+    pub http: web::HttpSettings,
+    /// How it ends; the runtime crate reads it.
+    pub life: runtime::Life,
+    /// Its logins.
+    pub database: pg::Settings,
+    /// Goal statistics.
+    pub statistics: StatisticsSettings,
+}
+
+/// Section `statistics`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticsSettings {
+    /// How old a cached answer may be. Seconds.
+    pub cache_seconds: u64,
+    /// Cached answers.
+    pub cache_entries: u64,
+    /// Requests a minute and key.
+    pub requests_per_minute: std::num::NonZeroU32,
+}

@@ -1,0 +1,4 @@
+//! What this service asks PostgreSQL.
+
+pub mod keys;
+pub mod statistics;
