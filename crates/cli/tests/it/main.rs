@@ -1,6 +1,7 @@
 //! The `goalpost` command against real servers that it starts itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod broker;
 mod goalpost;
 mod servers_only;
 mod stack;
