@@ -38,19 +38,30 @@ pub struct TenantIntake {
     pub content_key: Vec<u8>,
 }
 
-const FIND_API_KEY: &str = "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
+const FIND_API_KEY: &str =
+    "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
 
 /// The live API key with this public id.
 pub async fn find_api_key(db: &Db, id: &str) -> Result<Option<ApiKey>, Error> {
     let id = id.to_owned();
-    db.run_tx("find_api_key", Scope::System("look up an API key"), move |tx| {
-        let id = id.clone();
-        Box::pin(async move {
-            let Some(row) = tx.query_opt(FIND_API_KEY, &[&id]).await? else { return Ok(None) };
-            let tenant: Option<String> = row.try_get(0)?;
-            Ok(Some(ApiKey { tenant: tenant.map(|t| stored_tenant(&t)).transpose()?, role: row.try_get(1)?, secret_hash: row.try_get(2)? }))
-        }) as BoxFuture<'_, Result<_, Error>>
-    })
+    db.run_tx(
+        "find_api_key",
+        Scope::System("look up an API key"),
+        move |tx| {
+            let id = id.clone();
+            Box::pin(async move {
+                let Some(row) = tx.query_opt(FIND_API_KEY, &[&id]).await? else {
+                    return Ok(None);
+                };
+                let tenant: Option<String> = row.try_get(0)?;
+                Ok(Some(ApiKey {
+                    tenant: tenant.map(|t| stored_tenant(&t)).transpose()?,
+                    role: row.try_get(1)?,
+                    secret_hash: row.try_get(2)?,
+                }))
+            }) as BoxFuture<'_, Result<_, Error>>
+        },
+    )
     .await
 }
 
@@ -60,13 +71,22 @@ const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes
 /// The live write token with this public id.
 pub async fn find_write_token(db: &Db, id: &str) -> Result<Option<WriteToken>, Error> {
     let id = id.to_owned();
-    db.run_tx("find_write_token", Scope::System("look up a write token"), move |tx| {
-        let id = id.clone();
-        Box::pin(async move {
-            let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else { return Ok(None) };
-            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash: row.try_get(4)? }))
-        }) as BoxFuture<'_, Result<_, Error>>
-    })
+    db.run_tx(
+        "find_write_token",
+        Scope::System("look up a write token"),
+        move |tx| {
+            let id = id.clone();
+            Box::pin(async move {
+                let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else {
+                    return Ok(None);
+                };
+                Ok(Some(WriteToken {
+                    tenant: intake(&row)?,
+                    secret_hash: row.try_get(4)?,
+                }))
+            }) as BoxFuture<'_, Result<_, Error>>
+        },
+    )
     .await
 }
 
@@ -75,13 +95,17 @@ const FIND_TENANT: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, con
 /// How a tenant named by a bus message takes events.
 pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantIntake>, Error> {
     let tenant = tenant.clone();
-    db.run_tx("find_tenant", Scope::System("look up the tenant of a bus message"), move |tx| {
-        let tenant = tenant.clone();
-        Box::pin(async move {
-            let row = tx.query_opt(FIND_TENANT, &[&tenant.as_str()]).await?;
-            row.map(|row| intake(&row)).transpose()
-        }) as BoxFuture<'_, Result<_, Error>>
-    })
+    db.run_tx(
+        "find_tenant",
+        Scope::System("look up the tenant of a bus message"),
+        move |tx| {
+            let tenant = tenant.clone();
+            Box::pin(async move {
+                let row = tx.query_opt(FIND_TENANT, &[&tenant.as_str()]).await?;
+                row.map(|row| intake(&row)).transpose()
+            }) as BoxFuture<'_, Result<_, Error>>
+        },
+    )
     .await
 }
 
@@ -90,7 +114,8 @@ fn intake(row: &tokio_postgres::Row) -> Result<TenantIntake, Error> {
     Ok(TenantIntake {
         tenant_id: stored_tenant(row.try_get(0)?)?,
         taxonomy: row.try_get(1)?,
-        max_properties_bytes: usize::try_from(max_properties_bytes).map_err(|error| Error::Decode(error.to_string()))?,
+        max_properties_bytes: usize::try_from(max_properties_bytes)
+            .map_err(|error| Error::Decode(error.to_string()))?,
         content_key: row.try_get(3)?,
     })
 }

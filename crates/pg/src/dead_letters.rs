@@ -31,14 +31,20 @@ impl DeadLetters for PgDeadLetters {
                 "ingest" => store!("ingest"),
                 "goals" => store!("goals"),
                 "evaluator" => store!("evaluator"),
-                other => return Err(Error::Decode(format!("schema {other} has no dead letters")).into()),
+                other => {
+                    return Err(Error::Decode(format!("schema {other} has no dead letters")).into());
+                }
             };
             let stored: Result<(), Error> = self
                 .0
-                .run_tx("store_dead_letter", Scope::System("keep a dead letter"), move |tx| {
-                    let letter = Arc::clone(&letter);
-                    Box::pin(async move { store(tx, sql, &letter).await })
-                })
+                .run_tx(
+                    "store_dead_letter",
+                    Scope::System("keep a dead letter"),
+                    move |tx| {
+                        let letter = Arc::clone(&letter);
+                        Box::pin(async move { store(tx, sql, &letter).await })
+                    },
+                )
                 .await;
             stored.map_err(Into::into)
         })
@@ -52,7 +58,16 @@ async fn store(tx: &Tx, sql: &'static str, letter: &DeadLetter) -> Result<(), Er
     let (code, cause) = (clean(&letter.code), clean(&letter.cause));
     tx.execute(
         sql,
-        &[&tenant, &queue, &routing_key, &letter.message_id, &code, &cause, &letter.attempts, &letter.payload],
+        &[
+            &tenant,
+            &queue,
+            &routing_key,
+            &letter.message_id,
+            &code,
+            &cause,
+            &letter.attempts,
+            &letter.payload,
+        ],
     )
     .await
     .map(drop)

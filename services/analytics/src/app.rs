@@ -17,7 +17,14 @@ const CHECK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Starts the service: spawns its tasks and returns. The ports are open when it does.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context { settings, tasks, shutdown, handle, metrics, .. } = context;
+    let Context {
+        settings,
+        tasks,
+        shutdown,
+        handle,
+        metrics,
+        ..
+    } = context;
     let db = Db::connect(&settings.database, "analytics", handle)?;
     let keys = Keys::new(PgKeys(db.clone()));
     let kept = Duration::from_secs(settings.statistics.cache_seconds);
@@ -35,19 +42,28 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
             let db = pinged.clone();
             Box::pin(async move { db.ping().await.is_ok() })
         });
-    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &api, &keys))?;
+    let bound = web::bind(&settings.http, admin, move |config| {
+        api::routes(config, &api, &keys)
+    })?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     tasks.spawn("self_check", self_check(db, checked, shutdown.draining()));
     Ok(())
 }
 
 /// Asks until the database answers; a database that is not as it must be ends the service.
-async fn self_check(db: Db, checked: CancellationToken, end: CancellationToken) -> anyhow::Result<()> {
+async fn self_check(
+    db: Db,
+    checked: CancellationToken,
+    end: CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         match db.self_check().await {
             Ok(Ok(())) => break,
             Ok(Err(sentence)) => anyhow::bail!(sentence),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer yet"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the database does not answer yet"
+            ),
         }
         tokio::select! {
             () = end.cancelled() => return Ok(()),

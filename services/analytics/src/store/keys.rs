@@ -10,9 +10,15 @@ pub struct PgKeys(pub Db);
 impl KeyStore for PgKeys {
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<StoredKey>, BoxError>> {
         Box::pin(async move {
-            let Some(key) = pg::credentials::find_api_key(&self.0, id).await? else { return Ok(None) };
+            let Some(key) = pg::credentials::find_api_key(&self.0, id).await? else {
+                return Ok(None);
+            };
             let hash = key.secret_hash.as_slice().try_into()?;
-            Ok(Some(StoredKey { hash, tenant: key.tenant, role: key.role.parse()? }))
+            Ok(Some(StoredKey {
+                hash,
+                tenant: key.tenant,
+                role: key.role.parse()?,
+            }))
         })
     }
 }

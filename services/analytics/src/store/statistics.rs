@@ -49,12 +49,26 @@ pub struct Day {
 macro_rules! reached {
     ($achieved:literal, $of:literal, $took:literal) => {
         concat!(
-            "count(", $achieved, ") AS achieved, ",
-            "coalesce(round(100.0 * count(", $achieved, ") / nullif(", $of, ", 0), 1), 0)::float8 AS conversion_rate, ",
-            "round(avg(extract(epoch FROM ", $took, ")) / 3600, 2)::float8 AS average_hours, ",
-            "round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ", $took, ")::float8) / 3600)::numeric, 2)::float8 AS median_hours, ",
-            "round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM ", $took, ")::float8) / 3600)::numeric, 2)::float8 AS p90_hours, ",
-            "round((percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ", $took, ")::float8) / 3600)::numeric, 2)::float8 AS p95_hours "
+            "count(",
+            $achieved,
+            ") AS achieved, ",
+            "coalesce(round(100.0 * count(",
+            $achieved,
+            ") / nullif(",
+            $of,
+            ", 0), 1), 0)::float8 AS conversion_rate, ",
+            "round(avg(extract(epoch FROM ",
+            $took,
+            ")) / 3600, 2)::float8 AS average_hours, ",
+            "round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ",
+            $took,
+            ")::float8) / 3600)::numeric, 2)::float8 AS median_hours, ",
+            "round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM ",
+            $took,
+            ")::float8) / 3600)::numeric, 2)::float8 AS p90_hours, ",
+            "round((percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ",
+            $took,
+            ")::float8) / 3600)::numeric, 2)::float8 AS p95_hours "
         )
     };
 }
@@ -66,11 +80,16 @@ macro_rules! asked {
     };
 }
 
-const WORKFLOW: &str = "SELECT now() FROM goals.v_workflows_v1 w WHERE w.tenant_id = $1 AND w.workflow_id = $2";
+const WORKFLOW: &str =
+    "SELECT now() FROM goals.v_workflows_v1 w WHERE w.tenant_id = $1 AND w.workflow_id = $2";
 
 const TOTALS: &str = concat!(
     "SELECT count(*) AS total_enrolled, ",
-    reached!("e.goal_reached_at", "count(*)", "e.goal_reached_at - e.enrolled_at"),
+    reached!(
+        "e.goal_reached_at",
+        "count(*)",
+        "e.goal_reached_at - e.enrolled_at"
+    ),
     "FROM evaluator.v_enrollments_v1 e WHERE ",
     asked!()
 );
@@ -85,7 +104,11 @@ const BY_STATUS: &str = concat!(
 /// `$5` is the number of enrollments in all.
 const BY_GOAL: &str = concat!(
     "SELECT g.goal_id, g.goal_type, ",
-    reached!("a.achieved_at", "$5::bigint", "a.achieved_at - a.enrolled_at"),
+    reached!(
+        "a.achieved_at",
+        "$5::bigint",
+        "a.achieved_at - a.enrolled_at"
+    ),
     "FROM goals.v_goals_v1 g LEFT JOIN (SELECT a.goal_id, a.achieved_at, e.enrolled_at FROM evaluator.v_enrollments_v1 e ",
     "JOIN evaluator.v_achievements_v1 a ON a.tenant_id = e.tenant_id AND a.enrollment_id = e.enrollment_id WHERE ",
     asked!(),
@@ -97,7 +120,11 @@ const BY_GOAL: &str = concat!(
 /// Of several goals of one type an enrollment counts once, with the first it reached.
 const BY_GOAL_TYPE: &str = concat!(
     "SELECT t.goal_type, ",
-    reached!("t.achieved_at", "$5::bigint", "t.achieved_at - t.enrolled_at"),
+    reached!(
+        "t.achieved_at",
+        "$5::bigint",
+        "t.achieved_at - t.enrolled_at"
+    ),
     "FROM (SELECT a.goal_type, min(a.achieved_at) AS achieved_at, e.enrolled_at FROM evaluator.v_enrollments_v1 e ",
     "JOIN evaluator.v_achievements_v1 a ON a.tenant_id = e.tenant_id AND a.enrollment_id = e.enrollment_id WHERE ",
     asked!(),
@@ -116,23 +143,48 @@ const BY_DAY: &str = concat!(
 /// All figures as of one snapshot; none if the tenant has no such workflow.
 pub async fn read(tx: &Tx, question: &Question) -> Result<Option<Statistics>, Error> {
     let (tenant, workflow) = (question.tenant.as_str(), question.workflow.as_uuid());
-    let Some(row) = tx.query_opt(WORKFLOW, &[&tenant, &workflow]).await? else { return Ok(None) };
+    let Some(row) = tx.query_opt(WORKFLOW, &[&tenant, &workflow]).await? else {
+        return Ok(None);
+    };
     let as_of = column(&row, 0)?;
     let from = question.from.unwrap_or(EARLIEST);
     let to = question.to.unwrap_or(LATEST);
-    let totals = tx.query_one(TOTALS, &[&tenant, &workflow, &from, &to]).await?;
+    let totals = tx
+        .query_one(TOTALS, &[&tenant, &workflow, &from, &to])
+        .await?;
     let total_enrolled: i64 = column(&totals, 0)?;
-    let by_status = tx.query(BY_STATUS, &[&tenant, &workflow, &from, &to]).await?;
-    let by_goal = tx.query(BY_GOAL, &[&tenant, &workflow, &from, &to, &total_enrolled]).await?;
-    let by_goal_type = tx.query(BY_GOAL_TYPE, &[&tenant, &workflow, &from, &to, &total_enrolled]).await?;
+    let by_status = tx
+        .query(BY_STATUS, &[&tenant, &workflow, &from, &to])
+        .await?;
+    let by_goal = tx
+        .query(BY_GOAL, &[&tenant, &workflow, &from, &to, &total_enrolled])
+        .await?;
+    let by_goal_type = tx
+        .query(
+            BY_GOAL_TYPE,
+            &[&tenant, &workflow, &from, &to, &total_enrolled],
+        )
+        .await?;
     let by_day = tx.query(BY_DAY, &[&tenant, &workflow, &from, &to]).await?;
     Ok(Some(Statistics {
         total_enrolled,
         reached: reached(&totals, 1)?,
         by_status: all(&by_status, |row| Ok((column(row, 0)?, column(row, 1)?)))?,
-        by_goal: all(&by_goal, |row| Ok((GoalId::from(column::<uuid::Uuid>(row, 0)?), column(row, 1)?, reached(row, 2)?)))?,
+        by_goal: all(&by_goal, |row| {
+            Ok((
+                GoalId::from(column::<uuid::Uuid>(row, 0)?),
+                column(row, 1)?,
+                reached(row, 2)?,
+            ))
+        })?,
         by_goal_type: all(&by_goal_type, |row| Ok((column(row, 0)?, reached(row, 1)?)))?,
-        by_day: all(&by_day, |row| Ok(Day { date: column(row, 0)?, enrolled: column(row, 1)?, goals_achieved: column(row, 2)? }))?,
+        by_day: all(&by_day, |row| {
+            Ok(Day {
+                date: column(row, 0)?,
+                enrolled: column(row, 1)?,
+                goals_achieved: column(row, 2)?,
+            })
+        })?,
         as_of,
     }))
 }
