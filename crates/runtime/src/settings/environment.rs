@@ -119,6 +119,20 @@ impl Layer {
             .map(|value| value.variable.as_str())
     }
 
+    /// The variable that set `key` or something in the table of that name.
+    pub(super) fn variable_within(&self, key: &str) -> Option<&str> {
+        let within = |value: &&Setting| {
+            value
+                .key
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.values
+            .iter()
+            .find(within)
+            .map(|value| value.variable.as_str())
+    }
+
     /// Whether `key` was set by a variable that may as well name a file.
     pub(super) fn may_name_a_file(&self, key: &str) -> bool {
         let names_a_file = |value: &&Setting| value.key == key && !value.from_file;

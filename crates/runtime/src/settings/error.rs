@@ -104,6 +104,10 @@ impl SettingsError {
         origin_of: impl Fn(&str) -> String,
     ) -> Self {
         let error = innermost(error);
+        if let ConfigError::NotFound(key) = error {
+            let variable = format!("GOALPOST__{}", key.replace('.', "__").to_ascii_uppercase());
+            return Self::Missing { key, variable };
+        }
         let text = one_line(&error);
         if let Some((field, rest)) = quoted(&text, "unknown field `") {
             let key = within(path, field);
@@ -113,11 +117,6 @@ impl SettingsError {
                 key,
                 known: known.unwrap_or_default(),
             };
-        }
-        if let Some((field, _)) = quoted(&text, "missing field `") {
-            let key = within(path, field);
-            let variable = format!("GOALPOST__{}", key.replace('.', "__").to_ascii_uppercase());
-            return Self::Missing { key, variable };
         }
         let reason = match &error {
             _ if !is_secret(path) => text,

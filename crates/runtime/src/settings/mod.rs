@@ -119,7 +119,7 @@ struct Origins {
 impl Origins {
     /// Says where the value of `key` comes from.
     fn of(&self, key: &str, layer: &Layer) -> String {
-        if let Some(variable) = layer.variable(key) {
+        if let Some(variable) = layer.variable_within(key) {
             return variable.to_owned();
         }
         match &self.file {
