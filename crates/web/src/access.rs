@@ -150,7 +150,7 @@ fn problem_of(error: &Error) -> Problem {
 }
 
 /// The problem for a status that actix chose. Its texts are not repeated: they may quote the request.
-fn of_status(status: StatusCode) -> Problem {
+pub(crate) fn of_status(status: StatusCode) -> Problem {
     let (code, message) = match status {
         StatusCode::NOT_FOUND => return Problem::not_found(),
         StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "the path has no such method"),

@@ -18,7 +18,7 @@ pub const DEFAULT_LIMIT: u16 = 50;
 /// Largest `limit`.
 pub const MAX_LIMIT: u16 = 200;
 /// Longest id in a cursor.
-const ID_MAX_BYTES: usize = 512;
+const ID_MAX_BYTES: usize = 640;
 
 /// Which part of a list is asked for; taken from the query string beside other parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::web::{PathConfig, QueryConfig, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
 use crate::access::{self, HttpMetrics};
 use crate::{AdminPort, HttpSettings, Problem};
@@ -118,12 +119,17 @@ async fn stop_in_order(
     futures_util::join!(admin_handle.stop(true), admin).1
 }
 
-async fn no_route() -> Result<HttpResponse, Problem> {
-    let (status, message) = (
-        actix_web::http::StatusCode::NOT_FOUND,
-        "there is nothing at this path",
-    );
-    Err(Problem::new(status, "route_not_found", message))
+/// For what no route took. A path that is known was asked for with a method it does not have: such
+/// requests come here when routes were registered one by one, and not as one `web::resource` (which
+/// answers with `Allow`).
+async fn no_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(match request.match_pattern() {
+        Some(_) => access::of_status(StatusCode::METHOD_NOT_ALLOWED),
+        None => {
+            let message = "there is nothing at this path";
+            Problem::new(StatusCode::NOT_FOUND, "route_not_found", message)
+        }
+    })
 }
 
 fn invalid_query(error: &actix_web::error::QueryPayloadError) -> actix_web::Error {

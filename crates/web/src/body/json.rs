@@ -321,7 +321,7 @@ mod tests {
                 "nul_character",
                 "/extra",
             ),
-            ("[]", "missing_field", "/name"),
+            ("[]", "invalid_type", ""),
             ("7", "invalid_type", ""),
         ];
         for (body, code, pointer) in cases {

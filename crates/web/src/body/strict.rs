@@ -6,10 +6,11 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
+use domain::fault::Fault;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::{Limits, json, read};
+use super::{Limits, json, read, text};
 use crate::Problem;
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
@@ -78,6 +79,11 @@ async fn take<T: DeserializeOwned>(
         return Ok((json(b"{}")?, body));
     }
     json_content(request)?;
+    // A derived struct takes an array as well, its fields by position: not over HTTP.
+    if text(&body)?.trim_ascii_start().starts_with('[') {
+        let fault = Fault::new("invalid_type", "the body has to be a JSON object");
+        return Err(fault.into());
+    }
     Ok((json(&body)?, body))
 }
 

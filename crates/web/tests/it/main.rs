@@ -1,0 +1,14 @@
+//! The HTTP parts over real sockets: an actix server, reqwest, and raw TCP for clients that misbehave.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod bodies;
+mod identity;
+mod observed;
+mod problems;
+mod server;
+mod support;
