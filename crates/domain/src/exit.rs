@@ -143,7 +143,10 @@ mod tests {
             (Uuid::from_u128(1).into(), Uuid::from_u128(2).into());
         let goal: GoalId = Uuid::from_u128(3).into();
         // Fixed for ever: consumers deduplicate by it.
-        assert_eq!(exit_id(enrollment, 2).to_string(), "a620c093-d149-5b8c-afd1-b16cd76af154");
+        assert_eq!(
+            exit_id(enrollment, 2).to_string(),
+            "a620c093-d149-5b8c-afd1-b16cd76af154"
+        );
         assert_ne!(exit_id(enrollment, 2), exit_id(enrollment, 3));
         assert_ne!(exit_id(enrollment, 2), exit_id(other, 2));
         assert_eq!(
