@@ -27,26 +27,70 @@ const CHECK_AGAIN: Duration = Duration::from_millis(500);
 /// Starts the service: opens its ports, spawns its tasks and returns. Nothing is stored before the
 /// database was found to be as it must be.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context { settings, tasks, shutdown, handle, metrics: exposed, .. } = context;
+    let Context {
+        settings,
+        tasks,
+        shutdown,
+        handle,
+        metrics: exposed,
+        ..
+    } = context;
     let db = Db::connect(&settings.database, "ingest", handle.clone())?;
-    let bus = Bus::connect(settings.bus.clone(), &[Queue::IngestDomain], shutdown.draining(), handle);
+    let bus = Bus::connect(
+        settings.bus.clone(),
+        &[Queue::IngestDomain],
+        shutdown.draining(),
+        handle,
+    );
     let metrics = Arc::new(Metrics::new());
-    let (intake, jobs) = Intake::new(settings.intake.queue_max_bytes, settings.intake.queue_max_events);
+    // However small the queue is made, one request always fits.
+    let queue_bytes = settings
+        .intake
+        .queue_max_bytes
+        .max(settings.intake.max_body_bytes);
+    let (intake, jobs) = Intake::new(
+        queue_bytes,
+        settings.intake.queue_max_events.max(api::MAX_EVENTS),
+    );
     let answer_timeout = Duration::from_millis(settings.intake.answer_timeout_ms);
-    let door = Arc::new(Door::new(intake, Schemas::compile()?, Arc::clone(&metrics), answer_timeout));
+    let door = Arc::new(Door::new(
+        intake,
+        Schemas::compile()?,
+        Arc::clone(&metrics),
+        answer_timeout,
+    ));
     let senders = Arc::new(Senders::new(&db, settings.lookup));
-    let (max_bytes, deadline_ms) = (settings.intake.max_body_bytes, settings.intake.body_deadline_ms);
+    let (max_bytes, deadline_ms) = (
+        settings.intake.max_body_bytes,
+        settings.intake.body_deadline_ms,
+    );
     let checked = CancellationToken::new();
-    let stages = Stages { checked: checked.clone(), shutdown: shutdown.clone() };
+    let stages = Stages {
+        checked: checked.clone(),
+        shutdown: shutdown.clone(),
+    };
 
-    let api = Api { door: Arc::clone(&door), senders: Arc::clone(&senders), body: Limits { max_bytes, deadline_ms } };
+    let api = Api {
+        door: Arc::clone(&door),
+        senders: Arc::clone(&senders),
+        body: Limits {
+            max_bytes,
+            deadline_ms,
+        },
+    };
     let api = Arc::new(api);
     let admin = stages.clone().admin(AdminPort::new(exposed.registry), &db);
-    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &api))?;
+    let bound = web::bind(&settings.http, admin, move |config| {
+        api::routes(config, &api)
+    })?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     tasks.spawn("self_check", stages.clone().self_check(db.clone()));
 
-    let handler = Arc::new(DomainEvents { door, senders, max_bytes });
+    let handler = Arc::new(DomainEvents {
+        door,
+        senders,
+        max_bytes,
+    });
     let consume = Consume {
         queue: Queue::IngestDomain,
         max_messages: settings.domain_events.max_messages,
@@ -61,7 +105,8 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let stored = CancellationToken::new();
     let (flushing, all_stored) = (shutdown.flushing(), stored.clone());
     tasks.spawn_last("committers", async move {
-        let committers = (0..settings.commit.committers.max(1)).map(|_| committer.clone().run(flushing.clone()));
+        let committers =
+            (0..settings.commit.committers.max(1)).map(|_| committer.clone().run(flushing.clone()));
         stages.once_checked(join_all(committers)).await;
         // Only now the outbox has all that it will have.
         all_stored.cancel();
@@ -99,7 +144,10 @@ impl Stages {
                 }
                 Ok(Err(sentence)) => anyhow::bail!(sentence),
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer yet");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the database does not answer yet"
+                    );
                     tokio::time::sleep(CHECK_AGAIN).await;
                 }
             }

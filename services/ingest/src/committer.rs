@@ -50,16 +50,32 @@ struct Batch {
 
 impl Committer {
     /// The first committer of a queue.
-    pub fn new(db: Db, jobs: mpsc::UnboundedReceiver<Job>, limits: Commit, metrics: Arc<Metrics>) -> Self {
-        let inbox = Inbox { jobs, carried: None, limits };
-        Self { db, inbox: Arc::new(Mutex::new(inbox)), others: Arc::default(), metrics }
+    pub fn new(
+        db: Db,
+        jobs: mpsc::UnboundedReceiver<Job>,
+        limits: Commit,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let inbox = Inbox {
+            jobs,
+            carried: None,
+            limits,
+        };
+        Self {
+            db,
+            inbox: Arc::new(Mutex::new(inbox)),
+            others: Arc::default(),
+            metrics,
+        }
     }
 
     /// Commits batches until `cancel` and the queue is empty: what was taken is answered.
     pub async fn run(self, cancel: CancellationToken) {
         loop {
             let mut inbox = self.inbox.lock().await;
-            let Some(batch) = inbox.next_batch(&self.others, &cancel).await else { return };
+            let Some(batch) = inbox.next_batch(&self.others, &cancel).await else {
+                return;
+            };
             // Counted before the queue is given up, so that the next to fill a batch sees it.
             self.others.committing.fetch_add(1, SeqCst);
             drop(inbox);
@@ -72,10 +88,16 @@ impl Committer {
 
     async fn commit(&self, batch: Batch) {
         let started = Instant::now();
-        let mut told: Vec<Vec<Verdict>> =
-            batch.jobs.iter().map(|job| vec![Verdict::Unavailable; job.candidates.len()]).collect();
-        let (candidates, replies): (Vec<_>, Vec<_>) =
-            batch.jobs.into_iter().map(|job| (job.candidates, job.reply)).unzip();
+        let mut told: Vec<Vec<Verdict>> = batch
+            .jobs
+            .iter()
+            .map(|job| vec![Verdict::Unavailable; job.candidates.len()])
+            .collect();
+        let (candidates, replies): (Vec<_>, Vec<_>) = batch
+            .jobs
+            .into_iter()
+            .map(|job| (job.candidates, job.reply))
+            .unzip();
         let mut folded = batch::fold(candidates);
         let outcomes = commit::store(&self.db, folded.take_candidates()).await;
         for (place, verdict) in folded.verdicts(&outcomes) {
@@ -102,7 +124,9 @@ impl Inbox {
         loop {
             let next = match self.jobs.try_recv() {
                 Ok(job) => Some(job),
-                Err(_) if batch.is_full(&self.limits) || others.committing.load(SeqCst) == 0 => return Some(batch),
+                Err(_) if batch.is_full(&self.limits) || others.committing.load(SeqCst) == 0 => {
+                    return Some(batch);
+                }
                 Err(_) => tokio::select! {
                     biased;
                     job = self.jobs.recv() => job,
@@ -142,7 +166,8 @@ impl Batch {
 
     /// A request is never torn apart: one that is bigger than a batch is a batch of its own.
     fn has_room_for(&self, job: &Job, limits: &Commit) -> bool {
-        self.events + job.candidates.len() <= limits.max_events && self.bytes + job.bytes <= limits.max_bytes
+        self.events + job.candidates.len() <= limits.max_events
+            && self.bytes + job.bytes <= limits.max_bytes
     }
 
     fn is_full(&self, limits: &Commit) -> bool {

@@ -7,8 +7,8 @@ use domain::ids::TenantId;
 use domain::outbox::BoxError;
 use pg::Db;
 use pg::credentials::{find_tenant, find_write_token};
-use web::secret::{Prefix, Presented, verify};
 use web::LookupLimits;
+use web::secret::{Prefix, Presented, verify};
 
 use crate::door::Tenant;
 use crate::error::Error;
@@ -36,11 +36,16 @@ impl Senders {
             ..LookupLimits::default()
         };
         // A tenant is asked for by messages that die without it: one that was just made must be found.
-        let of_tenants = LookupLimits { missed: 0, ..limits };
+        let of_tenants = LookupLimits {
+            missed: 0,
+            ..limits
+        };
         let (for_tokens, for_tenants) = (db.clone(), db.clone());
         Self {
             tokens: web::Lookup::new(limits, move |id| Box::pin(token(for_tokens.clone(), id))),
-            tenants: web::Lookup::new(of_tenants, move |id| Box::pin(tenant(for_tenants.clone(), id))),
+            tenants: web::Lookup::new(of_tenants, move |id| {
+                Box::pin(tenant(for_tenants.clone(), id))
+            }),
         }
     }
 
@@ -49,26 +54,45 @@ impl Senders {
         let presented = Presented::parse(presented)
             .filter(|presented| presented.prefix == Prefix::WriteToken)
             .ok_or(Error::InvalidCredentials)?;
-        let token = self.tokens.get(&presented.id).await.map_err(|_| Error::CredentialsUnavailable)?;
+        let token = self
+            .tokens
+            .get(&presented.id)
+            .await
+            .map_err(|_| Error::CredentialsUnavailable)?;
         // An unknown id is compared with something too, so that it takes as long.
-        let stored: &[u8] = token.as_ref().map_or(&[0; 32], |token| token.secret_hash.as_slice());
+        let stored: &[u8] = token
+            .as_ref()
+            .map_or(&[0; 32], |token| token.secret_hash.as_slice());
         let same = verify(&presented.hash, stored);
-        token.filter(|_| same).map(|token| Arc::clone(&token.tenant)).ok_or(Error::InvalidCredentials)
+        token
+            .filter(|_| same)
+            .map(|token| Arc::clone(&token.tenant))
+            .ok_or(Error::InvalidCredentials)
     }
 
     /// The tenant with this id, if there is one.
     pub async fn tenant(&self, tenant_id: &TenantId) -> Result<Option<Arc<Tenant>>, Error> {
-        self.tenants.get(tenant_id.as_str()).await.map_err(|_| Error::StorageAway)
+        self.tenants
+            .get(tenant_id.as_str())
+            .await
+            .map_err(|_| Error::StorageAway)
     }
 }
 
 async fn token(db: Db, id: String) -> Result<Option<Arc<Token>>, BoxError> {
-    let Some(found) = find_write_token(&db, &id).await? else { return Ok(None) };
+    let Some(found) = find_write_token(&db, &id).await? else {
+        return Ok(None);
+    };
     let tenant = Arc::new(Tenant::try_from(found.tenant)?);
-    Ok(Some(Arc::new(Token { secret_hash: found.secret_hash, tenant })))
+    Ok(Some(Arc::new(Token {
+        secret_hash: found.secret_hash,
+        tenant,
+    })))
 }
 
 async fn tenant(db: Db, id: String) -> Result<Option<Arc<Tenant>>, BoxError> {
-    let Some(found) = find_tenant(&db, &TenantId::parse(&id)?).await? else { return Ok(None) };
+    let Some(found) = find_tenant(&db, &TenantId::parse(&id)?).await? else {
+        return Ok(None);
+    };
     Ok(Some(Arc::new(Tenant::try_from(found)?)))
 }

@@ -7,13 +7,15 @@ mod events;
 
 use std::sync::Arc;
 
-use actix_web::web::{self, ServiceConfig};
-use ::web::body::Limits;
 use ::web::Problem;
+use ::web::body::Limits;
+use actix_web::web::{self, ServiceConfig};
 
 use crate::door::Door;
 use crate::error::Error;
 use crate::senders::Senders;
+
+pub use body::MAX_EVENTS;
 
 /// What the handlers work with.
 pub struct Api {
@@ -34,12 +36,16 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (code, message) = (error.code(), error.to_string());
         match error {
-            Error::MissingCredentials | Error::InvalidCredentials => Problem::unauthorized(code, message),
+            Error::MissingCredentials | Error::InvalidCredentials => {
+                Problem::unauthorized(code, message)
+            }
             Error::UnsupportedContentType => Problem::unsupported_type(code, message),
             Error::UnusableBody(fault) => fault.into(),
             Error::AllRejected => Problem::bad_request(code, message),
             Error::Busy => Problem::unavailable(code, message).retry_in(1),
-            Error::CredentialsUnavailable | Error::StorageAway => Problem::unavailable(code, message),
+            Error::CredentialsUnavailable | Error::StorageAway => {
+                Problem::unavailable(code, message)
+            }
         }
     }
 }
