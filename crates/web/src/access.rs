@@ -17,6 +17,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
+use crate::unread::Unread;
 
 /// The header that names a request, in and out.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,11 +78,12 @@ impl HttpMetrics {
 /// The middleware around everything.
 pub(crate) async fn surround(
     metrics: HttpMetrics,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.request());
     let line = Line::open(&request, id.clone(), metrics);
+    let unread = Unread::hold(&mut request);
     let span = tracing::info_span!("request", request_id = id);
     let answer = async { next.call(request).await.map(as_problem) };
     let answer = AssertUnwindSafe(answer).catch_unwind().instrument(span);
@@ -97,12 +99,18 @@ pub(crate) async fn surround(
                 .map(|code| code.0);
             let notes = notes(response.request());
             line.close(response.status().as_u16(), code, notes);
-            Ok(response)
+            Ok(response.map_body(|_, body| Unread::tie(unread, body)))
         }
-        Ok(Err(error)) => Err(line.close_with(problem_of(&error), &id)),
+        Ok(Err(error)) => Err(Unread::tie_error(
+            unread,
+            line.close_with(problem_of(&error)),
+        )),
         Err(_panic) => {
             line.metrics.panics.add(1, &[]);
-            Err(line.close_with(Problem::internal(), &id))
+            Err(Unread::tie_error(
+                unread,
+                line.close_with(Problem::internal()),
+            ))
         }
     }
 }
@@ -201,9 +209,10 @@ impl Line {
         }
     }
 
-    fn close_with(self, problem: Problem, id: &str) -> Error {
+    fn close_with(self, problem: Problem) -> Problem {
+        let id = self.id.clone();
         self.close(problem.status.as_u16(), Some(problem.code), String::new());
-        problem.in_request(id).into()
+        problem.in_request(&id)
     }
 
     fn close(mut self, status: u16, code: Option<&'static str>, notes: String) {

@@ -12,6 +12,7 @@ pub mod secret;
 mod server;
 mod settings;
 pub mod trace;
+mod unread;
 
 pub use admin::AdminPort;
 pub use body::{Idempotent, Strict};

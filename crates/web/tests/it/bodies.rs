@@ -137,6 +137,40 @@ async fn a_stream_that_grows_too_large_is_stopped() {
 }
 
 #[actix_web::test]
+async fn a_client_that_sends_on_regardless_still_reads_its_answer() {
+    let service = start().await;
+    for _ in 0..50 {
+        let body = "x".repeat(8 * 1024 * 1024);
+        problem(service.post("/small").body(body), 413, "body_too_large").await;
+    }
+}
+
+#[actix_web::test]
+async fn a_refused_stream_cannot_hold_its_connection_open() {
+    let service = start().await;
+    // Too large, without a route, with a panic behind it, without such a method.
+    for path in ["/small", "/nowhere", "/panic-after", "/panic"] {
+        let head = format!("POST {path} HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n");
+        let mut stream = raw(&service, &head).await;
+        let limit = Instant::now() + Duration::from_secs(10);
+        let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
+        while stream.write_all(chunk.as_bytes()).await.is_ok() {
+            assert!(Instant::now() < limit, "{path} goes on for ever");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_connection_is_kept_when_its_stream_was_read_to_the_end() {
+    let service = start().await;
+    let request = "POST /small HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n3\nabc\n0\n\n";
+    let mut stream = raw(&service, &request.repeat(2)).await;
+    let answers = read_all(&mut stream, Duration::from_millis(300)).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+}
+
+#[actix_web::test]
 async fn the_rest_of_a_refused_body_is_not_taken_for_a_request() {
     let service = start().await;
     let head = "POST /small HTTP/1.1\nHost: x\nContent-Length: 5000\n\n";

@@ -222,6 +222,7 @@ fn routes(config: &mut ServiceConfig, keys: &Keys) {
         .route("/small", web::post().to(small))
         .route("/fail/{kind}", web::get().to(fail))
         .route("/panic", web::get().to(panic))
+        .route("/panic-after", web::post().to(panic))
         .route("/slow", web::get().to(slow))
         .route("/query", web::get().to(query))
         .route("/page", web::get().to(page))
