@@ -1,1 +1,29 @@
-//! All configuration: tenants, credentials, workflows, goals, references, activation, listeners, audit.
+#![doc = include_str!("../README.md")]
+
+mod activation;
+mod api;
+mod app;
+mod audit;
+pub mod bootstrap;
+mod change;
+mod credentials;
+mod error;
+mod goals;
+mod listeners;
+mod metrics;
+mod references;
+mod settings;
+pub mod store;
+mod tenants;
+mod workflows;
+
+pub use app::start;
+pub use error::Error;
+pub use settings::{DEFAULTS, ListenerSettings, Settings};
+
+use std::process::ExitCode;
+
+/// The service's `main`.
+pub fn main() -> ExitCode {
+    runtime::main("goals", DEFAULTS, start)
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The goals service as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    goalpost_goals::main()
+}

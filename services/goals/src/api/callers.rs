@@ -1,0 +1,107 @@
+//! Who may call a route. A caller is judged before anything else of the request is looked at, so that nobody learns from a
+//! complaint about a path or a body what they may not see.
+
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::web::{Data, Path};
+use actix_web::{Error, FromRequest, HttpRequest};
+use domain::ids::TenantId;
+use web::{Caller, Editor, Problem, Role, Strict, trace::traceparent};
+
+use super::App;
+use crate::change::Author;
+use crate::tenants;
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
+
+/// The caller `K`, and after it has passed the rest `R` of what a handler wants.
+pub(super) struct By<K, R>(pub K, pub R);
+
+/// What a change of one object wants: an editor, the object's path, the body.
+pub(super) type Edit<P, B> = By<EditedBy, (Path<P>, Strict<B>)>;
+
+impl<K, R> FromRequest for By<K, R>
+where
+    K: FromRequest<Error: Into<Error>> + 'static,
+    R: FromRequest<Error: Into<Error>> + 'static,
+{
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let caller = K::from_request(&request, &mut Payload::None)
+                .await
+                .map_err(Into::into)?;
+            let rest = R::from_request(&request, &mut payload)
+                .await
+                .map_err(Into::into)?;
+            Ok(Self(caller, rest))
+        })
+    }
+}
+
+/// Demands at least the role `editor` in a tenant.
+pub(super) struct EditedBy(pub Author);
+
+impl FromRequest for EditedBy {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (editor, traceparent) = (
+            Editor::from_request(request, payload),
+            traceparent(request.headers()),
+        );
+        Box::pin(async move {
+            let editor = editor.await?;
+            Ok(Self(Author {
+                actor: editor.actor(),
+                tenant: editor.tenant,
+                traceparent,
+            }))
+        })
+    }
+}
+
+/// Demands an operator, or an admin of the tenant that the path names. Others' tenants are not there for them, and that they
+/// asked is audited in their own.
+pub(super) struct OverTenant {
+    pub author: Author,
+    pub is_operator: bool,
+}
+
+impl FromRequest for OverTenant {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (caller, request) = (Caller::from_request(request, payload), request.clone());
+        Box::pin(async move {
+            let caller = caller.await?;
+            let tenant = TenantId::parse(request.match_info().query("tenant_id"))
+                .map_err(|_| Problem::not_found())?;
+            if let Err(problem) = caller.over_tenant(&tenant, Role::Admin) {
+                if let (Some(own), Some(app)) = (&caller.tenant, request.app_data::<Data<App>>())
+                    && *own != tenant
+                {
+                    tenants::note_refused(&app.db, own, &caller.actor(), &tenant)
+                        .await
+                        .map_err(Problem::from)?;
+                }
+                return Err(problem.into());
+            }
+            let author = Author {
+                tenant,
+                actor: caller.actor(),
+                traceparent: traceparent(request.headers()),
+            };
+            Ok(Self {
+                author,
+                is_operator: caller.operator().is_ok(),
+            })
+        })
+    }
+}

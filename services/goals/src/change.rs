@@ -1,0 +1,100 @@
+//! A change of a tenant's configuration: one transaction that holds the change, its audit rows and what is told about it, and
+//! raises the tenant's epoch as its last statement if anything changed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use domain::ids::TenantId;
+use domain::outbox::{BoxFuture, NewMessage};
+use pg::{Db, Scope, Tx};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::store::audit::{self, NewEntry};
+use crate::store::epochs;
+
+/// Who changes whose configuration, and in which trace.
+#[derive(Debug, Clone)]
+pub struct Author {
+    pub tenant: TenantId,
+    /// `key:<id>`, as the audit log names it.
+    pub actor: String,
+    pub traceparent: Option<String>,
+}
+
+/// A change under way.
+pub struct Change<'t> {
+    pub tx: &'t Tx,
+    pub author: &'t Author,
+    db: &'t Db,
+    changed: AtomicBool,
+}
+
+impl Change<'_> {
+    pub fn tenant(&self) -> &TenantId {
+        &self.author.tenant
+    }
+
+    /// Notes what was changed. Without a note nothing counts as changed.
+    pub async fn record(&self, entries: &[NewEntry]) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        audit::insert(self.tx, self.tenant(), &self.author.actor, entries).await?;
+        self.changed.store(true, Relaxed);
+        Ok(())
+    }
+
+    /// Lets the bus know, once this has committed.
+    pub async fn tell(&self, messages: &[NewMessage]) -> Result<(), Error> {
+        Ok(self.db.add_to_outbox(self.tx, messages).await?)
+    }
+}
+
+/// Runs `work` as one change. It may be run again, whole, so it has no effect but through the transaction.
+pub async fn change<T, F>(db: &Db, name: &'static str, author: &Author, work: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: for<'c> Fn(&'c Change<'c>) -> BoxFuture<'c, Result<T, Error>> + Send + Sync + 'static,
+{
+    let scope = Scope::Tenant(author.tenant.clone());
+    let shared = Arc::new((db.clone(), author.clone(), work));
+    db.run_tx(name, scope, move |tx| {
+        let shared = Arc::clone(&shared);
+        Box::pin(async move {
+            let (db, author, work) = &*shared;
+            let change = Change {
+                tx,
+                author,
+                db,
+                changed: AtomicBool::new(false),
+            };
+            let value = work(&change).await?;
+            if change.changed.load(Relaxed) {
+                epochs::raise(tx, &author.tenant).await?;
+            }
+            Ok(value)
+        })
+    })
+    .await
+}
+
+/// The audit entry of one object, as it was and as it is.
+pub fn entry<T: Serialize>(
+    action: &'static str,
+    (object_type, object_id): (&'static str, String),
+    before: Option<&T>,
+    after: Option<&T>,
+) -> Result<NewEntry, Error> {
+    let text = |object: Option<&T>| {
+        let text = object.map(serde_json::to_string).transpose();
+        text.map_err(|error| pg::Error::Decode(error.to_string()))
+    };
+    Ok(NewEntry {
+        action,
+        object_type,
+        object_id,
+        before: text(before)?,
+        after: text(after)?,
+    })
+}

@@ -1,0 +1,108 @@
+//! `goals.audit`: who changed what and when, with the object before and after. Only ever added to.
+
+use domain::ids::TenantId;
+use pg::{Error, Row, Tx};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+pub(super) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_OF_OBJECT];
+pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT];
+
+/// One change, as it is written. `before` and `after` are JSON texts.
+pub struct NewEntry {
+    pub action: &'static str,
+    pub object_type: &'static str,
+    pub object_id: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// One change, as it is read.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    #[serde(skip)]
+    pub id: i64,
+    #[serde(with = "domain::time_format")]
+    pub at: OffsetDateTime,
+    pub actor: String,
+    pub action: String,
+    pub object_type: String,
+    pub object_id: String,
+    pub before: Option<Box<RawValue>>,
+    pub after: Option<Box<RawValue>>,
+}
+
+const INSERT: &str = "INSERT INTO goals.audit (tenant_id, actor, action, object_type, object_id, before, after) \
+     SELECT $1, $2, n.action, n.object_type, n.object_id, n.before::jsonb, n.after::jsonb \
+     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY \
+     AS n (action, object_type, object_id, before, after, ordinal) ORDER BY n.ordinal";
+
+/// Adds entries, in this order.
+pub async fn insert(
+    tx: &Tx,
+    tenant: &TenantId,
+    actor: &str,
+    entries: &[NewEntry],
+) -> Result<(), Error> {
+    let actions: Vec<&str> = entries.iter().map(|e| e.action).collect();
+    let object_types: Vec<&str> = entries.iter().map(|e| e.object_type).collect();
+    let object_ids: Vec<&str> = entries.iter().map(|e| e.object_id.as_str()).collect();
+    let before: Vec<Option<&str>> = entries.iter().map(|e| e.before.as_deref()).collect();
+    let after: Vec<Option<&str>> = entries.iter().map(|e| e.after.as_deref()).collect();
+    tx.execute(
+        INSERT,
+        &[
+            &tenant.as_str(),
+            &actor,
+            &actions,
+            &object_types,
+            &object_ids,
+            &before,
+            &after,
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+const LIST: &str = "SELECT id, at, actor, action, object_type, object_id, before::text, after::text FROM goals.audit \
+     WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+
+const LIST_OF_OBJECT: &str = "SELECT id, at, actor, action, object_type, object_id, before::text, after::text FROM goals.audit \
+     WHERE tenant_id = $1 AND object_id = $4 AND id < $2 ORDER BY id DESC LIMIT $3";
+
+/// Entries older than `below`, newest first; those of one object, or all.
+pub async fn list(
+    tx: &Tx,
+    tenant: &TenantId,
+    object_id: Option<&str>,
+    below: i64,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
+    let rows = match object_id {
+        None => tx.query(LIST, &[&tenant.as_str(), &below, &limit]).await?,
+        Some(object) => {
+            tx.query(LIST_OF_OBJECT, &[&tenant.as_str(), &below, &limit, &object])
+                .await?
+        }
+    };
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &Row) -> Result<Entry, Error> {
+    let object = |text: Option<String>| {
+        let raw = text.map(RawValue::from_string).transpose();
+        raw.map_err(|error| Error::Decode(error.to_string()))
+    };
+    Ok(Entry {
+        id: row.try_get(0)?,
+        at: row.try_get(1)?,
+        actor: row.try_get(2)?,
+        action: row.try_get(3)?,
+        object_type: row.try_get(4)?,
+        object_id: row.try_get(5)?,
+        before: object(row.try_get(6)?)?,
+        after: object(row.try_get(7)?)?,
+    })
+}

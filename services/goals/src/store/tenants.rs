@@ -1,0 +1,135 @@
+//! `platform.tenants`: the customers of the installation and their settings.
+
+use domain::ids::TenantId;
+use pg::{Error, Row, Tx};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+pub(super) const STATEMENTS: &[&str] = &[FIND, LOCK, UPDATE];
+pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK];
+
+macro_rules! columns {
+    () => {
+        "tenant_id, name, taxonomy, default_currency, max_properties_bytes, created_at, updated_at"
+    };
+}
+
+/// A tenant, as it is answered and audited. (Its content key never leaves the database but for ingest.)
+#[derive(Debug, Clone, Serialize)]
+pub struct Tenant {
+    pub tenant_id: TenantId,
+    pub name: Option<String>,
+    pub settings: Settings,
+    #[serde(with = "domain::time_format")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "domain::time_format")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// How a tenant takes events and reads amounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// `open`: unknown event names are taken; `strict`: they are rejected.
+    pub taxonomy: String,
+    /// ISO 4217; of amounts that name no currency.
+    pub default_currency: String,
+    pub max_properties_bytes: i32,
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO platform.tenants (tenant_id, name, taxonomy, default_currency, max_properties_bytes, content_key) ",
+    "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id) DO NOTHING RETURNING ",
+    columns!()
+);
+
+/// Adds a tenant; none if its id is taken.
+pub async fn insert(
+    tx: &Tx,
+    tenant: &TenantId,
+    name: Option<&str>,
+    settings: &Settings,
+    content_key: &[u8; 32],
+) -> Result<Option<Tenant>, Error> {
+    let (taxonomy, currency, max_bytes) = (
+        &settings.taxonomy,
+        &settings.default_currency,
+        &settings.max_properties_bytes,
+    );
+    let row = tx
+        .query_opt(
+            INSERT,
+            &[
+                &tenant.as_str(),
+                &name,
+                taxonomy,
+                currency,
+                max_bytes,
+                &content_key.as_slice(),
+            ],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+const FIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM platform.tenants WHERE tenant_id = $1"
+);
+
+/// The tenant, if there is one.
+pub async fn find(tx: &Tx, tenant: &TenantId) -> Result<Option<Tenant>, Error> {
+    tx.query_opt(FIND, &[&tenant.as_str()])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+const LOCK: &str = "SELECT tenant_id FROM platform.tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
+
+/// Holds the tenant's row to the end of the transaction; whether there is one.
+pub async fn lock(tx: &Tx, tenant: &TenantId) -> Result<bool, Error> {
+    Ok(tx.query_opt(LOCK, &[&tenant.as_str()]).await?.is_some())
+}
+
+const UPDATE: &str = concat!(
+    "UPDATE platform.tenants SET name = $2, taxonomy = $3, default_currency = $4, max_properties_bytes = $5, updated_at = statement_timestamp() ",
+    "WHERE tenant_id = $1 RETURNING ",
+    columns!()
+);
+
+/// Replaces name and settings.
+pub async fn update(
+    tx: &Tx,
+    tenant: &TenantId,
+    name: Option<&str>,
+    settings: &Settings,
+) -> Result<Tenant, Error> {
+    let (taxonomy, currency, max_bytes) = (
+        &settings.taxonomy,
+        &settings.default_currency,
+        &settings.max_properties_bytes,
+    );
+    read(
+        &tx.query_one(
+            UPDATE,
+            &[&tenant.as_str(), &name, taxonomy, currency, max_bytes],
+        )
+        .await?,
+    )
+}
+
+fn read(row: &Row) -> Result<Tenant, Error> {
+    Ok(Tenant {
+        tenant_id: super::word(row.try_get(0)?)?,
+        name: row.try_get(1)?,
+        settings: Settings {
+            taxonomy: row.try_get(2)?,
+            default_currency: row.try_get(3)?,
+            max_properties_bytes: row.try_get(4)?,
+        },
+        created_at: row.try_get(5)?,
+        updated_at: row.try_get(6)?,
+    })
+}

@@ -1,0 +1,135 @@
+//! What the command line does on the database itself.
+
+use crate::harness::Service;
+use domain::ids::TenantId;
+use goalpost_goals::Error;
+use goalpost_goals::bootstrap::{Role, api_key, operator_key, tenant, write_token};
+use pg::Db;
+use serde_json::json;
+use tokio::runtime::Handle;
+use web::secret::{Prefix, mint};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_and_its_credentials_are_made_and_work() {
+    let service = Service::start().await;
+    let db = Db::connect(
+        &service.database.settings("goals"),
+        "goals",
+        Handle::current(),
+    )
+    .unwrap();
+    let demo = TenantId::parse("demo").unwrap();
+    assert!(tenant(&db, &demo, Some("Demo")).await.unwrap());
+    assert!(!tenant(&db, &demo, Some("Demo")).await.unwrap());
+    let admin = api_key(&db, &demo, Role::Admin, None).await.unwrap();
+    let operator = operator_key(&db, None).await.unwrap();
+    let token = write_token(&db, &demo, None).await.unwrap();
+    assert!(admin.created && operator.created && token.created);
+    service
+        .client(&admin.secret)
+        .get("/api/v1/tenants/demo")
+        .await
+        .json(200);
+    service
+        .client(&operator.secret)
+        .post("/api/v1/tenants", json!({"tenant_id": "other"}))
+        .await
+        .json(201);
+    let listed = service
+        .client(&admin.secret)
+        .get("/api/v1/tenants/demo/write-tokens")
+        .await
+        .json(200);
+    assert_eq!(listed["items"][0]["id"], token.id);
+    let audited =
+        "SELECT count(*) FROM goals.audit WHERE tenant_id = 'demo' AND actor = 'bootstrap'";
+    assert_eq!(service.number(audited).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_secrets_may_be_given_again_and_again() {
+    let service = Service::start().await;
+    let db = Db::connect(
+        &service.database.settings("goals"),
+        "goals",
+        Handle::current(),
+    )
+    .unwrap();
+    let (a, b) = (TenantId::parse("a").unwrap(), TenantId::parse("b").unwrap());
+    let (key, token, operator) = (
+        mint(Prefix::ApiKey).text,
+        mint(Prefix::WriteToken).text,
+        mint(Prefix::ApiKey).text,
+    );
+    for created in [true, false, false] {
+        assert_eq!(
+            api_key(&db, &a, Role::Editor, Some(&key))
+                .await
+                .unwrap()
+                .created,
+            created
+        );
+        assert_eq!(
+            write_token(&db, &a, Some(&token)).await.unwrap().created,
+            created
+        );
+        let issued = operator_key(&db, Some(&operator)).await.unwrap();
+        assert_eq!((issued.created, &issued.secret), (created, &operator));
+    }
+    service
+        .client(&key)
+        .post("/api/v1/workflows", json!({"name": "x"}))
+        .await
+        .json(201);
+    service
+        .client(&operator)
+        .post("/api/v1/tenants", json!({"tenant_id": "x"}))
+        .await
+        .json(201);
+
+    let code = |refused: Result<_, Error>| refused.err().map(|error| error.code());
+    let taken = Some("credential_taken");
+    assert_eq!(
+        code(api_key(&db, &b, Role::Editor, Some(&key)).await),
+        taken,
+        "another tenant"
+    );
+    assert_eq!(
+        code(api_key(&db, &a, Role::Admin, Some(&key)).await),
+        taken,
+        "another role"
+    );
+    assert_eq!(code(operator_key(&db, Some(&key)).await), taken);
+    assert_eq!(
+        code(write_token(&db, &a, Some(&key)).await),
+        Some("invalid_secret")
+    );
+    assert_eq!(
+        code(api_key(&db, &a, Role::Viewer, Some("gpk_x")).await),
+        Some("invalid_secret")
+    );
+    assert_eq!(
+        code(api_key(&db, &a, Role::Operator, None).await),
+        Some("invalid_secret")
+    );
+    let nobody = TenantId::parse("nobody").unwrap();
+    assert_eq!(
+        code(api_key(&db, &nobody, Role::Viewer, None).await),
+        Some("not_found")
+    );
+    assert_eq!(
+        code(write_token(&db, &a, None).await),
+        Some("too_many_live_tokens")
+    );
+    // Once revoked, a known secret does not come back.
+    let id = &key[4..16];
+    service
+        .admin()
+        .delete(&format!("/api/v1/tenants/a/api-keys/{id}"))
+        .await
+        .nothing();
+    assert_eq!(
+        code(api_key(&db, &a, Role::Editor, Some(&key)).await),
+        taken
+    );
+}

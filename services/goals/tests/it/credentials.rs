@@ -1,0 +1,244 @@
+//! Write tokens and API keys: shown once, at most two tokens at a time, revoked for good.
+
+use crate::harness::{Service, eventually};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use web::secret::{Prefix, Presented};
+
+const TOKENS: &str = "/api/v1/tenants/a/write-tokens";
+const KEYS: &str = "/api/v1/tenants/a/api-keys";
+
+fn ids(list: &Value) -> Vec<&str> {
+    list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_token_is_shown_once_and_kept_as_a_hash() {
+    let service = Service::start().await;
+    let made = service
+        .admin()
+        .post(
+            TOKENS,
+            json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"}),
+        )
+        .await;
+    assert_eq!(made.headers["cache-control"], "no-store");
+    let made = made.json(201);
+    let (id, secret) = (
+        made["id"].as_str().unwrap(),
+        made["token"].as_str().unwrap(),
+    );
+    let presented = Presented::parse(secret).unwrap();
+    assert_eq!(
+        (presented.prefix, presented.id.as_str()),
+        (Prefix::WriteToken, id)
+    );
+    assert_eq!(
+        (&made["kind"], &made["expires_at"]),
+        (&json!("server"), &json!("2099-01-01T00:00:00Z"))
+    );
+    assert!(made["created_by"].as_str().unwrap().starts_with("key:"));
+
+    let listed = service.admin().get(TOKENS).await;
+    assert_eq!(ids(&listed.json(200))[0], id, "newest first");
+    let hidden = &secret[17..];
+    assert!(!listed.text.contains(hidden), "{}", listed.text);
+    let stored = pg::Db::connect(
+        &service.database.settings("ingest"),
+        "ingest",
+        tokio::runtime::Handle::current(),
+    )
+    .unwrap();
+    let found = pg::credentials::find_write_token(&stored, id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.secret_hash, presented.hash);
+    let leaked =
+        format!("SELECT count(*) FROM goals.audit WHERE to_jsonb(audit)::text LIKE '%{hidden}%'");
+    assert_eq!(service.number(&leaked).await, 0);
+    assert_eq!(
+        service
+            .number("SELECT count(*) FROM goals.audit WHERE action = 'write_token.created'")
+            .await,
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_has_at_most_two_live_tokens() {
+    let service = Service::start().await;
+    let admin = service.admin();
+    // One was there from the start.
+    let attempts = join_all((0..6).map(|_| admin.post(TOKENS, json!({"kind": "server"})))).await;
+    let made: Vec<Value> = attempts
+        .iter()
+        .filter(|a| a.status == 201)
+        .map(|a| a.json(201))
+        .collect();
+    assert_eq!(made.len(), 1);
+    for refused in attempts.iter().filter(|a| a.status != 201) {
+        refused.refused(409, "too_many_live_tokens");
+    }
+    let path = format!("{TOKENS}/{}", made[0]["id"].as_str().unwrap());
+    admin.delete(&path).await.nothing();
+    admin.delete(&path).await.nothing();
+    assert_eq!(
+        service
+            .number("SELECT count(*) FROM goals.audit WHERE action = 'write_token.revoked'")
+            .await,
+        1
+    );
+    let next = admin.post(TOKENS, json!({})).await.json(201);
+    admin
+        .post(TOKENS, json!({}))
+        .await
+        .refused(409, "too_many_live_tokens");
+    // One that has expired does not count.
+    let expired = format!(
+        "UPDATE platform.write_tokens SET expires_at = now() WHERE id = '{}'",
+        next["id"].as_str().unwrap()
+    );
+    service.execute(&expired).await;
+    admin.post(TOKENS, json!({})).await.json(201);
+    // Another tenant's tokens do not count either.
+    service
+        .operator()
+        .post("/api/v1/tenants/b/write-tokens", json!({}))
+        .await
+        .json(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_works_until_it_is_revoked() {
+    let service = Service::start().await;
+    let made = service
+        .admin()
+        .post(KEYS, json!({"role": "viewer"}))
+        .await
+        .json(201);
+    let client = service.client(made["key"].as_str().unwrap());
+    client.get("/api/v1/workflows").await.json(200);
+    client
+        .post("/api/v1/workflows", json!({"name": "x"}))
+        .await
+        .refused(403, "role_too_low");
+    service
+        .admin()
+        .delete(&format!("{KEYS}/{}", made["id"].as_str().unwrap()))
+        .await
+        .nothing();
+    eventually("the revocation", async || {
+        (client.get("/api/v1/workflows").await.status == 401).then_some(())
+    })
+    .await;
+    let revoked = "SELECT count(*) FROM goals.audit WHERE action = 'api_key.revoked'
+         AND before -> 'revoked_at' = 'null' AND after ->> 'revoked_at' IS NOT NULL AND after ->> 'role' = 'viewer'";
+    assert_eq!(service.number(revoked).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_for_credentials_are_refused() {
+    let service = Service::start().await;
+    let admin = service.admin();
+    for (path, body, code, pointer) in [
+        (TOKENS, json!({"kind": "browser"}), "invalid_value", "/kind"),
+        (
+            TOKENS,
+            json!({"kind": "server", "origins": []}),
+            "unknown_field",
+            "/origins",
+        ),
+        (
+            TOKENS,
+            json!({"expires_at": "2020-01-01T00:00:00Z"}),
+            "invalid_value",
+            "/expires_at",
+        ),
+        (
+            TOKENS,
+            json!({"expires_at": "tomorrow"}),
+            "invalid_value",
+            "/expires_at",
+        ),
+        (KEYS, json!({"role": "operator"}), "invalid_value", "/role"),
+        (KEYS, json!({"role": "boss"}), "invalid_value", "/role"),
+        (KEYS, json!({}), "missing_field", "/role"),
+        (
+            KEYS,
+            json!({"role": "viewer", "expires_at": "1999-01-01T00:00:00Z"}),
+            "invalid_value",
+            "/expires_at",
+        ),
+    ] {
+        let problem = admin.post(path, body).await.refused(400, code);
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+    }
+    for id in ["nothing", "%00", "a%20b", &"x".repeat(300)] {
+        admin
+            .delete(&format!("{KEYS}/{id}"))
+            .await
+            .refused(404, "not_found");
+        admin
+            .delete(&format!("{TOKENS}/{id}"))
+            .await
+            .refused(404, "not_found");
+    }
+    service
+        .operator()
+        .post("/api/v1/tenants/nobody/api-keys", json!({"role": "admin"}))
+        .await
+        .refused(404, "not_found");
+    service
+        .operator()
+        .get("/api/v1/tenants/nobody/write-tokens")
+        .await
+        .refused(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_listed_in_pages() {
+    let service = Service::start().await;
+    for _ in 0..5 {
+        service
+            .admin()
+            .post(KEYS, json!({"role": "editor"}))
+            .await
+            .json(201);
+    }
+    let whole = service
+        .admin()
+        .get(&format!("{KEYS}?limit=200"))
+        .await
+        .json(200);
+    let (mut walked, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = service
+            .admin()
+            .get(&format!("{KEYS}?limit=3&cursor={cursor}"))
+            .await
+            .json(200);
+        walked.extend(ids(&page).into_iter().map(str::to_owned));
+        match page["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    assert_eq!(walked, ids(&whole));
+    assert_eq!(walked.len(), 8);
+    service
+        .admin()
+        .get(&format!("{KEYS}?cursor=zzz"))
+        .await
+        .refused(400, "invalid_cursor");
+    service
+        .admin()
+        .get(&format!("{KEYS}?limit=0"))
+        .await
+        .refused(400, "invalid_limit");
+}

@@ -1,0 +1,295 @@
+//! A running service with two tenants and an operator, and a client that speaks for any of them.
+
+use goalpost_goals::{ListenerSettings, Settings};
+use reqwest::Method;
+use runtime::{Context, Life, Running};
+use serde_json::{Value, json};
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+use testkit::{Database, Seeded, Vhost};
+use uuid::Uuid;
+
+/// Nobody listens there: the outbox keeps what the service has to tell.
+const NO_BROKER: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
+
+/// A running service.
+pub struct Service {
+    pub database: Database,
+    pub vhost: Option<Vhost>,
+    pub url: String,
+    pub admin_url: String,
+    pub running: Running,
+    /// The tenant that tests work in.
+    pub a: Seeded,
+    /// The other one.
+    pub b: Seeded,
+    pub operator_key: String,
+}
+
+impl Service {
+    /// Without a broker.
+    pub async fn start() -> Self {
+        Self::run(None).await
+    }
+
+    /// With a broker of its own.
+    pub async fn with_bus() -> Self {
+        Self::run(Some(Vhost::create().await.unwrap())).await
+    }
+
+    async fn run(vhost: Option<Vhost>) -> Self {
+        let database = Database::create().await.unwrap();
+        let (a, b) = (
+            database.seed_tenant("a").await.unwrap(),
+            database.seed_tenant("b").await.unwrap(),
+        );
+        let operator_key = database.seed_operator().await.unwrap();
+        let announced = std::env::temp_dir().join(format!("goals-{}.json", Uuid::now_v7()));
+        let settings = Settings {
+            http: web::HttpSettings {
+                port: 0,
+                admin_port: 0,
+                announce_file: Some(announced.clone()),
+                ..web::HttpSettings::default()
+            },
+            life: Life::default(),
+            database: database.settings("goals"),
+            bus: bus::Settings::new(vhost.as_ref().map_or(NO_BROKER, Vhost::amqp_url)),
+            listeners: ListenerSettings {
+                count_every_seconds: NonZeroU64::MIN,
+            },
+        };
+        let context = Context::for_test(settings);
+        let running = context.running();
+        goalpost_goals::start(context).await.unwrap();
+        let text = eventually("the announcement", async || {
+            std::fs::read_to_string(&announced).ok()
+        })
+        .await;
+        std::fs::remove_file(&announced).unwrap();
+        let addresses: Value = serde_json::from_str(&text).unwrap();
+        let address = |name: &str| addresses[name].as_str().unwrap().to_owned();
+        let (url, admin_url) = (address("url"), address("admin_url"));
+        Self {
+            database,
+            vhost,
+            url,
+            admin_url,
+            running,
+            a,
+            b,
+            operator_key,
+        }
+    }
+
+    pub fn client(&self, key: &str) -> Client {
+        Client {
+            http: reqwest::Client::new(),
+            base: self.url.clone(),
+            key: Some(key.to_owned()),
+        }
+    }
+
+    pub fn anonymous(&self) -> Client {
+        Client {
+            key: None,
+            ..self.client("")
+        }
+    }
+
+    pub fn viewer(&self) -> Client {
+        self.client(&self.a.viewer_key)
+    }
+
+    pub fn editor(&self) -> Client {
+        self.client(&self.a.editor_key)
+    }
+
+    pub fn admin(&self) -> Client {
+        self.client(&self.a.admin_key)
+    }
+
+    pub fn operator(&self) -> Client {
+        self.client(&self.operator_key)
+    }
+
+    /// An editor of the other tenant.
+    pub fn stranger(&self) -> Client {
+        self.client(&self.b.editor_key)
+    }
+
+    /// The configuration epoch of tenant `a`.
+    pub async fn epoch(&self) -> i64 {
+        self.number("SELECT epoch FROM goals.epochs WHERE tenant_id = 'a'")
+            .await
+    }
+
+    /// A number that the superuser reads.
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.database
+            .superuser()
+            .await
+            .unwrap()
+            .query_one(sql, &[])
+            .await
+            .unwrap()
+            .get(0)
+    }
+
+    /// What the superuser does.
+    pub async fn execute(&self, sql: &str) {
+        self.database
+            .superuser()
+            .await
+            .unwrap()
+            .execute(sql, &[])
+            .await
+            .unwrap();
+    }
+}
+
+/// Speaks for the holder of one key.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: Option<String>,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    what: String,
+}
+
+impl Client {
+    /// A request with a raw body, as JSON. Every request has the same id, so that equal answers are equal byte for byte.
+    pub async fn raw(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+        let what = format!("{method} {path} {}", body.as_deref().unwrap_or_default());
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .header("x-request-id", "same");
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let content_type = headers
+            .get("content-type")
+            .map_or("", |t| t.to_str().unwrap())
+            .to_owned();
+        Answer {
+            status,
+            content_type,
+            headers,
+            text: response.text().await.unwrap(),
+            what,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.raw(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.raw(Method::POST, path, Some(body.to_string())).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.raw(Method::PATCH, path, Some(body.to_string())).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.raw(Method::PUT, path, Some(body.to_string())).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.raw(Method::DELETE, path, None).await
+    }
+
+    /// A new workflow's path.
+    pub async fn workflow(&self) -> String {
+        let made = self
+            .post("/api/v1/workflows", json!({"name": "Welcome"}))
+            .await
+            .json(201);
+        format!("/api/v1/workflows/{}", made["id"].as_str().unwrap())
+    }
+
+    /// Adds a goal to the workflow at this path; the goal's path.
+    pub async fn goal(&self, workflow: &str, goal_type: &str, criteria: Value) -> String {
+        let body = json!({"goal_type": goal_type, "criteria": criteria});
+        let made = self
+            .post(&format!("{workflow}/goals"), body)
+            .await
+            .json(201);
+        format!("{workflow}/goals/{}", made["id"].as_str().unwrap())
+    }
+
+    pub async fn reference(&self, kind: &str, id: &str, body: Value) {
+        self.put(&format!("/api/v1/references/{kind}/{id}"), body)
+            .await
+            .json(200);
+    }
+}
+
+impl Answer {
+    /// The body of an answer that has to have this status.
+    #[track_caller]
+    pub fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}: {}", self.what, self.text);
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|_| panic!("{}: not JSON: {}", self.what, self.text))
+    }
+
+    /// Checks that there is nothing in an answer that has to be 204.
+    #[track_caller]
+    pub fn nothing(&self) {
+        assert_eq!(
+            (self.status, self.text.as_str()),
+            (204, ""),
+            "{}",
+            self.what
+        );
+    }
+
+    /// The problem document of a refusal that has to have this status and code.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> Value {
+        let problem = self.json(status);
+        assert_eq!(
+            self.content_type, "application/problem+json",
+            "{}",
+            self.what
+        );
+        assert_eq!(problem["code"], code, "{}: {}", self.what, self.text);
+        assert_eq!(problem["message"], problem["detail"], "{}", self.what);
+        assert_eq!(problem["status"], status);
+        problem
+    }
+}
+
+/// Asks until there is something, for ten seconds.
+pub async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "waited in vain for {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,166 @@
+//! Readiness, a database that goes away, the end.
+
+use crate::harness::{Service, eventually};
+use serde_json::{Value, json};
+use testkit::Database;
+
+async fn ready(service: &Service) -> (u16, Value) {
+    let answer = reqwest::get(format!("{}/health/ready", service.admin_url))
+        .await
+        .unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_while_the_database_answers_whether_or_not_the_broker_does() {
+    let service = Service::start().await;
+    let (_, checks) = eventually("readiness", async || {
+        let answer = ready(&service).await;
+        (answer.0 == 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(
+        checks["checks"],
+        json!({"serving": "ready", "self_check": "ready", "database": "ready"})
+    );
+    service.viewer().get("/api/v1/workflows").await.json(200);
+
+    let name: String = service
+        .database
+        .superuser()
+        .await
+        .unwrap()
+        .query_one("SELECT current_database()::text", &[])
+        .await
+        .unwrap()
+        .get(0);
+    // Nobody may close the database that he is connected to.
+    let other_database = Database::create().await.unwrap();
+    let elsewhere = other_database.superuser().await.unwrap();
+    elsewhere
+        .execute(
+            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            &[],
+        )
+        .await
+        .unwrap();
+    elsewhere
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+            &[&name],
+        )
+        .await
+        .unwrap();
+    let answer = eventually("the outage", async || {
+        let answer = service.viewer().get("/api/v1/workflows").await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.headers.contains_key("retry-after"));
+    assert!(
+        !answer.text.contains("postgres") && !answer.text.contains("SELECT"),
+        "{}",
+        answer.text
+    );
+    assert_eq!(ready(&service).await.0, 503);
+    let live = reqwest::get(format!("{}/health/live", service.admin_url))
+        .await
+        .unwrap();
+    assert_eq!(live.status(), 200);
+
+    elsewhere
+        .execute(
+            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+            &[],
+        )
+        .await
+        .unwrap();
+    eventually("the return", async || {
+        (service.viewer().get("/api/v1/workflows").await.status == 200).then_some(())
+    })
+    .await;
+    eventually("readiness", async || {
+        (ready(&service).await.0 == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_as_it_must_be_ends_the_service() {
+    let service = Service::start().await;
+    eventually("readiness", async || {
+        (ready(&service).await.0 == 200).then_some(())
+    })
+    .await;
+    // Another service on the same database, after somebody has taken a table's protection away.
+    service
+        .execute("ALTER TABLE goals.goals NO FORCE ROW LEVEL SECURITY")
+        .await;
+    let settings = goalpost_goals::Settings {
+        http: web::HttpSettings {
+            port: 0,
+            admin_port: 0,
+            ..web::HttpSettings::default()
+        },
+        life: runtime::Life::default(),
+        database: service.database.settings("goals"),
+        bus: bus::Settings::new("amqp://127.0.0.1:1/%2f"),
+        listeners: goalpost_goals::ListenerSettings {
+            count_every_seconds: std::num::NonZeroU64::MIN,
+        },
+    };
+    let context = runtime::Context::for_test(settings);
+    let running = context.running();
+    goalpost_goals::start(context).await.unwrap();
+    let ended = running.ended().await.unwrap_err().to_string();
+    assert!(ended.contains("goals.goals is not protected"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_ends_when_it_is_told_and_what_was_answered_is_kept() {
+    let service = Service::with_bus().await;
+    let editor = service.editor();
+    let workflow = editor.workflow().await;
+    editor
+        .post(&format!("{workflow}/activate"), json!({}))
+        .await
+        .json(200);
+    service.running.stop().await.unwrap();
+    assert!(
+        reqwest::get(&service.url).await.is_err(),
+        "nobody listens any more"
+    );
+    assert_eq!(
+        service
+            .number("SELECT count(*) FROM goals.workflows WHERE status = 'active'")
+            .await,
+        1
+    );
+    assert_eq!(
+        service.number("SELECT count(*) FROM goals.outbox").await,
+        0,
+        "the outbox was drained"
+    );
+}
+
+#[test]
+fn the_built_in_settings_are_complete_but_for_the_secrets() {
+    let database = "[database]\nurl = 'postgres://x'\nsystem_url = 'postgres://x'\n";
+    let text = goalpost_goals::DEFAULTS.replace("[database]\n", database);
+    let environment =
+        runtime::settings::Environment::from_iter(std::iter::empty::<(String, String)>());
+    let loaded = runtime::settings::load::<goalpost_goals::Settings>(
+        Box::leak(text.into_boxed_str()),
+        None,
+        &environment,
+    )
+    .unwrap();
+    assert_eq!(loaded.settings.http.port, 8082);
+    let bare = runtime::settings::load::<goalpost_goals::Settings>(
+        goalpost_goals::DEFAULTS,
+        None,
+        &environment,
+    );
+    assert!(bare.unwrap_err().to_string().contains("database.url"));
+}

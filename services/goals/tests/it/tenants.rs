@@ -1,0 +1,215 @@
+//! Tenants: made by the operator, configured by their admins.
+
+use crate::harness::Service;
+use serde_json::json;
+
+const TENANTS: &str = "/api/v1/tenants";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_makes_a_tenant_once() {
+    let service = Service::start().await;
+    let operator = service.operator();
+    let body =
+        json!({"tenant_id": "new-1", "name": "New One", "settings": {"default_currency": "EUR"}});
+    let made = operator.post(TENANTS, body.clone()).await.json(201);
+    assert_eq!(made["tenant_id"], "new-1");
+    assert_eq!(made["name"], "New One");
+    let settings =
+        json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048});
+    assert_eq!(made["settings"], settings);
+    assert!(made.get("content_key").is_none(), "{made}");
+    assert_eq!(operator.get("/api/v1/tenants/new-1").await.json(200), made);
+
+    operator
+        .post(TENANTS, body)
+        .await
+        .refused(409, "tenant_exists");
+    let kept = "SELECT count(*) FROM platform.tenants t JOIN goals.epochs e USING (tenant_id)
+         WHERE tenant_id = 'new-1' AND length(content_key) = 32 AND epoch = 1";
+    assert_eq!(service.number(kept).await, 1);
+    let audited = "SELECT count(*) FROM goals.audit WHERE tenant_id = 'new-1' AND action = 'tenant.created'
+         AND object_id = 'new-1' AND before IS NULL AND after ->> 'name' = 'New One' AND actor LIKE 'key:%'";
+    assert_eq!(service.number(audited).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_keys_differ_and_are_audited_nowhere() {
+    let service = Service::start().await;
+    for id in ["n1", "n2"] {
+        service
+            .operator()
+            .post(TENANTS, json!({"tenant_id": id}))
+            .await
+            .json(201);
+    }
+    let different =
+        "SELECT count(DISTINCT content_key) FROM platform.tenants WHERE tenant_id IN ('n1', 'n2')";
+    assert_eq!(service.number(different).await, 2);
+    let leaked = "SELECT count(*) FROM goals.audit a JOIN platform.tenants t USING (tenant_id)
+         WHERE a.after::text LIKE '%content_key%' OR a.after::text LIKE '%' || encode(t.content_key, 'hex') || '%'";
+    assert_eq!(service.number(leaked).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_tenants_are_refused_by_field() {
+    let service = Service::start().await;
+    let cases = [
+        (json!({"tenant_id": "a b"}), "invalid_value", "/tenant_id"),
+        (
+            json!({"tenant_id": "x".repeat(65)}),
+            "too_long",
+            "/tenant_id",
+        ),
+        (json!({"name": "x"}), "missing_field", "/tenant_id"),
+        (
+            json!({"tenant_id": "x", "name": ""}),
+            "invalid_value",
+            "/name",
+        ),
+        (
+            json!({"tenant_id": "x", "name": "a\u{7}"}),
+            "invalid_value",
+            "/name",
+        ),
+        (
+            json!({"tenant_id": "x", "name": "n".repeat(201)}),
+            "too_long",
+            "/name",
+        ),
+        (
+            json!({"tenant_id": "x", "colour": 1}),
+            "unknown_field",
+            "/colour",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"taxonomy": "loose"}}),
+            "invalid_value",
+            "/settings/taxonomy",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"default_currency": "usd"}}),
+            "invalid_value",
+            "/settings/default_currency",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"default_currency": "EURO"}}),
+            "invalid_value",
+            "/settings/default_currency",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"max_properties_bytes": 255}}),
+            "invalid_value",
+            "/settings/max_properties_bytes",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"max_properties_bytes": 32769}}),
+            "invalid_value",
+            "/settings/max_properties_bytes",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"max_properties_bytes": "2k"}}),
+            "invalid_type",
+            "/settings/max_properties_bytes",
+        ),
+        (
+            json!({"tenant_id": "x", "settings": {"time_zone": "UTC"}}),
+            "unknown_field",
+            "/settings/time_zone",
+        ),
+    ];
+    for (body, code, pointer) in cases {
+        let problem = service
+            .operator()
+            .post(TENANTS, body)
+            .await
+            .refused(400, code);
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+    }
+    assert_eq!(
+        service
+            .number("SELECT count(*) FROM platform.tenants WHERE tenant_id = 'x'")
+            .await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
+    let service = Service::start().await;
+    let (admin, path) = (service.admin(), "/api/v1/tenants/a");
+    let before = service.epoch().await;
+    let body = json!({"settings": {"taxonomy": "strict", "max_properties_bytes": 4096}});
+    let edited = admin.patch(path, body.clone()).await.json(200);
+    let settings =
+        json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096});
+    assert_eq!(edited["settings"], settings);
+    assert_eq!(edited["name"], "a");
+    assert_eq!(service.epoch().await, before + 1);
+
+    assert_eq!(
+        admin.patch(path, body).await.json(200),
+        edited,
+        "the same again changes nothing"
+    );
+    assert_eq!(service.epoch().await, before + 1);
+
+    let unnamed = service
+        .operator()
+        .patch(path, json!({"name": null}))
+        .await
+        .json(200);
+    assert_eq!(unnamed["name"], json!(null));
+    assert_eq!(service.epoch().await, before + 2);
+    admin
+        .patch(path, json!({"settings": {"retention": 3}}))
+        .await
+        .refused(400, "unknown_field");
+    admin
+        .patch(path, json!({"settings": {"default_currency": "???"}}))
+        .await
+        .refused(400, "invalid_value");
+    assert_eq!(service.epoch().await, before + 2);
+    let audited = "SELECT count(*) FROM goals.audit WHERE tenant_id = 'a' AND action = 'tenant.updated'
+         AND (before -> 'settings' ->> 'taxonomy', after -> 'settings' ->> 'taxonomy') = ('open', 'strict')";
+    assert_eq!(service.number(audited).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_looks_at_and_what_a_stranger_asks_for_is_audited() {
+    let service = Service::start().await;
+    service.operator().get("/api/v1/tenants/a").await.json(200);
+    service
+        .operator()
+        .get("/api/v1/tenants/a/api-keys")
+        .await
+        .json(200);
+    service
+        .operator()
+        .get("/api/v1/tenants/nobody")
+        .await
+        .refused(404, "not_found");
+    service.admin().get("/api/v1/tenants/a").await.json(200);
+    let read = "SELECT count(*) FROM goals.audit WHERE action = 'operator.read' AND tenant_id = 'a' AND object_id = 'a'";
+    assert_eq!(service.number(read).await, 2);
+
+    service
+        .admin()
+        .get("/api/v1/tenants/b")
+        .await
+        .refused(404, "not_found");
+    service
+        .admin()
+        .delete("/api/v1/tenants/nobody/api-keys/x")
+        .await
+        .refused(404, "not_found");
+    let refused =
+        "SELECT count(*) FROM goals.audit WHERE action = 'access.refused' AND tenant_id = 'a'
+         AND object_id IN ('b', 'nobody')";
+    assert_eq!(service.number(refused).await, 2);
+    assert_eq!(
+        service
+            .number("SELECT count(*) FROM goals.audit WHERE tenant_id = 'b'")
+            .await,
+        0
+    );
+}
