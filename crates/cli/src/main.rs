@@ -1,6 +1,17 @@
 //! The `goalpost` command: one file per subcommand.
 
+mod credentials;
+mod database;
+mod demo;
 mod dev;
+mod key;
+mod maintain;
+mod migrate;
+mod output;
+mod serve;
+mod store;
+mod tenant;
+mod token;
 
 use std::process::ExitCode;
 
@@ -21,6 +32,20 @@ struct Cli {
 enum Command {
     /// Run everything on this machine, from nothing
     Dev(dev::Args),
+    /// Run the main job on 69,659 real purchases, and compare what comes out
+    Demo(demo::Args),
+    /// Run one service
+    Serve(serve::Args),
+    /// Bring the database to the state this version needs
+    Migrate(migrate::Args),
+    /// Do what has to be done now and then
+    Maintain(maintain::Args),
+    /// Make and list tenants, and the logins of their analysts
+    Tenant(tenant::Args),
+    /// Make, list and revoke write tokens
+    Token(token::Args),
+    /// Make, list and revoke API keys
+    Key(key::Args),
     /// Clean up after a `dev` that was killed (started by it, not by people)
     #[command(name = devstack::guard::COMMAND, hide = true)]
     DevGuard {
@@ -31,11 +56,26 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Dev(args) => dev::main(args),
+        Command::Dev(args) => dev::main(&args),
+        Command::Demo(args) => demo::main(&args),
+        Command::Serve(args) => Ok(serve::main(args)),
+        Command::Migrate(args) => wait_for(migrate::main(&args)),
+        Command::Maintain(args) => wait_for(maintain::main(&args)),
+        Command::Tenant(args) => wait_for(tenant::main(&args)),
+        Command::Token(args) => wait_for(token::main(&args)),
+        Command::Key(args) => wait_for(key::main(&args)),
         Command::DevGuard { mark } => Ok(devstack::guard::main(&mark)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("goalpost: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Runs a command that only asks the database.
+fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(command)
 }

@@ -11,7 +11,7 @@ use tokio_postgres::NoTls;
 use crate::account::{Account, give};
 use crate::machine::memory_mib;
 use crate::place::{Place, server_directory, write_private};
-use crate::process::{Launch, Process, find_program, tail};
+use crate::process::{Launch, Process, find_program, with_tail};
 use crate::spawner::Spawner;
 
 /// A crash recovery may come first.
@@ -58,7 +58,7 @@ impl Plan {
         if !data.exists() {
             self.initialise(spawner, mark)
                 .await
-                .with_context(|| tail(&self.log))?;
+                .map_err(|error| with_tail(error, &self.log))?;
         }
         let process = self
             .launch("postgres")?
@@ -77,7 +77,7 @@ impl Plan {
         );
         wait_until_ready(&process, &url)
             .await
-            .with_context(|| tail(&self.log))?;
+            .map_err(|error| with_tail(error, &self.log))?;
         Ok(Postgres {
             process,
             url,

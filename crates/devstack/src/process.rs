@@ -180,6 +180,11 @@ pub(crate) fn attend(task: impl Future<Output = ()> + Send + 'static) {
     drop(Handle::current().spawn(task));
 }
 
+/// An error, and after it the end of the log that may tell why.
+pub(crate) fn with_tail(error: anyhow::Error, log: &Path) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}; {}", tail(log))
+}
+
 /// The last lines of a log, for an error message.
 pub(crate) fn tail(log: &Path) -> String {
     const LINES: usize = 15;

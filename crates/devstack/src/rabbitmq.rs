@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::account::{Account, give};
 use crate::machine::memory_mib;
 use crate::place::{Place, server_directory};
-use crate::process::{Launch, Process, find_program, tail};
+use crate::process::{Launch, Process, find_program, with_tail};
 use crate::spawner::Spawner;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -101,13 +101,13 @@ impl Plan {
             .await?;
         wait_for(&port_mapper, "epmd", || accepts(self.ports.port_mapper))
             .await
-            .with_context(|| tail(&self.log))?;
+            .map_err(|error| with_tail(error, &self.log))?;
 
         let launch = self.launch(&self.server)?;
         let process = self.environment(launch).start(spawner, mark).await?;
         wait_for(&process, "RabbitMQ", || speaks_amqp(self.ports.amqp))
             .await
-            .with_context(|| tail(&self.log))?;
+            .map_err(|error| with_tail(error, &self.log))?;
         let (user, password) = (USER, &self.password);
         Ok(Rabbitmq {
             process,

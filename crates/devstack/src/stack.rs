@@ -134,6 +134,26 @@ impl Stack {
         self.place.log(name)
     }
 
+    /// The end of [`Stack::log`], for an error message.
+    pub fn log_tail(&self, name: &str) -> String {
+        tail(&self.log(name))
+    }
+
+    /// Keeps a file of mode 0600 beside the data, for [`Stack::kept`] at this or the next start.
+    pub fn keep(&self, name: &str, text: &[u8]) -> anyhow::Result<()> {
+        write_private(&self.dir().join(name), text)
+    }
+
+    /// What was kept under this name, if anything was.
+    pub fn kept(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = self.dir().join(name);
+        match std::fs::read(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
     /// A free port for `name`: the same as at the last start if the data is persistent and the
     /// port still free.
     pub fn port(&mut self, name: &str) -> anyhow::Result<u16> {

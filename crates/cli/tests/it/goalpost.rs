@@ -16,13 +16,14 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_goalpost");
 /// A `goalpost` that runs, and its current directory.
 pub struct Goalpost {
     child: Child,
-    dir: tempfile::TempDir,
+    dir: Option<tempfile::TempDir>,
 }
 
 /// What a stack is made of, to be looked for after its end.
 #[derive(Debug)]
 pub struct Traces {
-    mark: String,
+    /// Texts that only its processes have in their arguments or environment.
+    marks: Vec<String>,
     ports: Vec<u16>,
     dir: PathBuf,
 }
@@ -37,7 +38,15 @@ impl Goalpost {
         args: impl IntoIterator<Item = A>,
         env: &[(&str, &str)],
     ) -> Self {
-        let dir = enterable_directory();
+        Self::start_in(enterable_directory(), args, env)
+    }
+
+    /// In a directory where another was before it.
+    pub fn start_in<A: AsRef<OsStr>>(
+        dir: tempfile::TempDir,
+        args: impl IntoIterator<Item = A>,
+        env: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(PROGRAM);
         command
             .args(args)
@@ -48,16 +57,24 @@ impl Goalpost {
             command.env_remove(name);
         }
         let child = command.envs(env.iter().copied()).spawn().unwrap();
-        Self { child, dir }
+        Self {
+            child,
+            dir: Some(dir),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.dir.as_ref().unwrap().path().join(name)
+    }
+
+    /// Its directory, for the next one.
+    pub fn into_dir(mut self) -> tempfile::TempDir {
+        self.dir.take().unwrap()
     }
 
     /// The directory of its stack, once there is one.
     pub fn stack_directory(&self) -> Option<PathBuf> {
-        let entries = fs::read_dir(self.dir.path()).unwrap().flatten();
+        let entries = fs::read_dir(self.path(".")).unwrap().flatten();
         let mut names = entries.map(|entry| entry.path());
         names.find(|path| {
             path.file_name()
@@ -66,6 +83,40 @@ impl Goalpost {
                 .unwrap()
                 .starts_with("goalpost-")
         })
+    }
+
+    /// What its stack is made of, whose data is in `dir`.
+    pub fn traces(&self, dir: PathBuf) -> Traces {
+        let mut traces = Traces::of(dir);
+        // Persistent data has the mark of its first start in its name, and processes of theirs.
+        let parent = format!("PPid:\t{}\n", self.child.id());
+        let guards = processes().filter_map(|path| {
+            let status = fs::read_to_string(path.join("status")).ok()?;
+            let command = fs::read_to_string(path.join("cmdline")).ok()?;
+            let mark = command
+                .split_once("\0dev-guard\0")?
+                .1
+                .trim_end_matches('\0');
+            status.contains(&parent).then(|| mark.to_owned())
+        });
+        traces.marks.extend(guards);
+        assert_eq!(traces.marks.len(), 2, "{:?}", traces.marks);
+        traces
+    }
+
+    /// The processes that it started whose arguments end like this.
+    pub fn children(&self, arguments: &[&str]) -> Vec<Pid> {
+        let ending = format!("\0{}\0", arguments.join("\0"));
+        let parent = format!("PPid:\t{}\n", self.child.id());
+        let found = processes().filter(|path| {
+            let has = |file, text: &str| {
+                fs::read_to_string(path.join(file)).is_ok_and(|all| all.contains(text))
+            };
+            has("status", &parent) && has("cmdline", &ending)
+        });
+        found
+            .map(|path| Pid::from_raw(path.file_name().unwrap().to_str().unwrap().parse().unwrap()))
+            .collect()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -114,7 +165,11 @@ impl Traces {
             .map(|port| port.as_u64().unwrap().try_into().unwrap())
             .collect();
         assert!(ports.len() >= 6, "{ports:?}");
-        let traces = Self { mark, ports, dir };
+        let traces = Self {
+            marks: vec![mark],
+            ports,
+            dir,
+        };
         assert!(traces.processes().len() >= 4, "{:?}", traces.processes());
         traces
     }
@@ -146,15 +201,11 @@ impl Traces {
     fn processes(&self) -> Vec<String> {
         let has = |path: PathBuf| {
             fs::read(path).is_ok_and(|text| {
-                text.windows(self.mark.len())
-                    .any(|part| part == self.mark.as_bytes())
+                let text = String::from_utf8_lossy(&text);
+                self.marks.iter().any(|mark| text.contains(mark))
             })
         };
-        let processes = fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.path());
-        processes
+        processes()
             .filter(|path| has(path.join("environ")) || has(path.join("cmdline")))
             .map(|path| {
                 format!(
@@ -172,6 +223,14 @@ pub fn enterable_directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     dir
+}
+
+fn processes() -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    entries.filter(|path| path.join("cmdline").exists())
 }
 
 /// The value of a variable in the output of `env`.

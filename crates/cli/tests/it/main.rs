@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod broker;
+mod dev;
 mod goalpost;
 mod servers_only;
 mod stack;

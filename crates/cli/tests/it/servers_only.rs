@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::goalpost::{Goalpost, Traces, exists, listens, variable, wait_until};
+use crate::goalpost::{Goalpost, exists, listens, variable, wait_until};
 
 /// Says where everything is, then goes on until the file `go` is there, and exits with 7.
 const WAIT: &str = "env > env.new; mv env.new env; until [ -e go ]; do sleep 0.05; done; exit 7";
@@ -25,7 +25,7 @@ fn servers_only(script: &str) -> Goalpost {
 async fn the_command_finds_servers_and_its_exit_code_is_passed_on() {
     let mut goalpost = servers_only(WAIT);
     let environment = goalpost.file("env");
-    let traces = Traces::of(goalpost.stack_directory().unwrap());
+    let traces = goalpost.traces(goalpost.stack_directory().unwrap());
 
     let database = variable(&environment, "DATABASE_URL");
     let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls)
@@ -73,7 +73,7 @@ async fn the_command_finds_servers_and_its_exit_code_is_passed_on() {
 fn sigterm_is_passed_to_the_command_and_everything_ends() {
     let mut goalpost = servers_only(TRAP);
     goalpost.file("env");
-    let traces = Traces::of(goalpost.stack_directory().unwrap());
+    let traces = goalpost.traces(goalpost.stack_directory().unwrap());
     goalpost.signal(Signal::SIGTERM);
     assert_eq!(goalpost.end().code(), Some(9));
     assert_eq!(traces.left(), Vec::<String>::new());
@@ -83,7 +83,7 @@ fn sigterm_is_passed_to_the_command_and_everything_ends() {
 fn a_killed_goalpost_leaves_nothing() {
     let mut goalpost = servers_only(STUBBORN);
     goalpost.file("env");
-    let traces = Traces::of(goalpost.stack_directory().unwrap());
+    let traces = goalpost.traces(goalpost.stack_directory().unwrap());
     goalpost.signal(Signal::SIGKILL);
     assert_eq!(goalpost.end().signal(), Some(9));
     traces.vanish_within(Duration::from_secs(5));
@@ -97,7 +97,7 @@ fn a_start_that_is_interrupted_leaves_nothing() {
             .stack_directory()
             .is_some_and(|dir| dir.join("rabbitmq/mnesia").exists())
     });
-    let traces = Traces::of(goalpost.stack_directory().unwrap());
+    let traces = goalpost.traces(goalpost.stack_directory().unwrap());
     goalpost.signal(Signal::SIGTERM);
     assert_eq!(goalpost.end().code(), Some(143));
     assert_eq!(traces.left(), Vec::<String>::new());

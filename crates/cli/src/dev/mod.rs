@@ -1,17 +1,25 @@
 //! `goalpost dev`: everything on one machine, from nothing.
 
+mod installation;
+mod place;
+mod services;
+
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use devstack::{Options, Signals, Stack};
 use serde_json::json;
 
-/// Where `dev.json` and the data, or a link to it, are: under the current directory.
-const HOME: &str = ".goalpost";
+pub use place::{Place, Running, up};
 
-/// Starts a private PostgreSQL and RabbitMQ (or uses those of DATABASE_URL and AMQP_URL), stays
-/// in the foreground, and ends everything it started at SIGINT or SIGTERM.
+/// Where `dev.json` and the data, or a link to it, are: under the current directory.
+pub const HOME: &str = ".goalpost";
+
+/// Starts a private PostgreSQL and RabbitMQ (or uses those of DATABASE_URL and AMQP_URL), makes a
+/// tenant `demo` with its tokens, starts the four services, and says in .goalpost/dev.json where
+/// everything is. Stays in the foreground; SIGINT or SIGTERM ends everything it started.
 #[derive(clap::Args)]
 pub struct Args {
     /// Keep the data in a temporary directory and remove it at the end
@@ -29,27 +37,67 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-pub fn main(args: Args) -> anyhow::Result<ExitCode> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
+    init_log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(servers_only(&args))
+    runtime.block_on(async {
+        if args.servers_only {
+            servers_only(args).await
+        } else {
+            everything(args).await
+        }
+    })
+}
+
+/// What the stack says while it runs, such as that a service was started again.
+fn init_log() {
+    tracing_subscriber::fmt()
+        .with_env_filter("warn,goalpost_devstack=info")
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+async fn everything(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let options = if args.ephemeral {
+        Options::ephemeral(HOME)
+    } else {
+        Options::persistent(HOME)
+    };
+    let running = tokio::select! {
+        started = up(options.with_servers_of_environment()) => started?,
+        code = signals.next() => return Ok(code.into()),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&running.place)?);
+    } else {
+        print!(
+            "{}",
+            running
+                .place
+                .for_people(running.stack.dir(), args.ephemeral)
+        );
+    }
+    let outcome = stay(&running.stack, &mut signals).await;
+    eprintln!("goalpost: stopping");
+    running.stack.stop().await?;
+    outcome
 }
 
 async fn servers_only(args: &Args) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let options = Options::ephemeral(HOME).with_servers_of_environment();
     let stack = tokio::select! {
-        started = start(options) => started?,
+        started = servers(options) => started?,
         code = signals.next() => return Ok(code.into()),
     };
     let outcome = if args.command.is_empty() {
         print_servers(&stack, args.json);
-        stay(&stack, &mut signals).await.map(|()| ExitCode::SUCCESS)
+        stay(&stack, &mut signals).await
     } else {
         stack
             .run(&args.command, &mut signals)
@@ -60,7 +108,7 @@ async fn servers_only(args: &Args) -> anyhow::Result<ExitCode> {
     outcome
 }
 
-async fn start(options: Options) -> anyhow::Result<Stack> {
+async fn servers(options: Options) -> anyhow::Result<Stack> {
     let begin = Instant::now();
     eprintln!("goalpost: starting PostgreSQL and RabbitMQ");
     let stack = Stack::start(options).await?;
@@ -72,9 +120,9 @@ async fn start(options: Options) -> anyhow::Result<Stack> {
 }
 
 /// Waits until it is asked to end, or a server fails.
-async fn stay(stack: &Stack, signals: &mut Signals) -> anyhow::Result<()> {
+async fn stay(stack: &Stack, signals: &mut Signals) -> anyhow::Result<ExitCode> {
     tokio::select! {
-        _ = signals.next() => Ok(()),
+        _ = signals.next() => Ok(ExitCode::SUCCESS),
         failure = stack.failed() => Err(anyhow::Error::msg(failure)),
     }
 }
