@@ -14,6 +14,8 @@ pub mod json;
 pub mod money;
 pub mod number;
 pub mod outbox;
+#[cfg(test)]
+mod table;
 pub mod time_format;
 pub mod words;
 pub mod workflow;

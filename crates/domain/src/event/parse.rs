@@ -65,10 +65,8 @@ fn peek_id(raw: &str) -> Option<EventId> {
 
 fn checked(raw: &str, admission: &Admission<'_>) -> Result<Event, Fault> {
     if raw.len() > MAX_EVENT_BYTES {
-        return Err(Fault::new(
-            "too_large",
-            format!("an event must be at most {MAX_EVENT_BYTES} bytes"),
-        ));
+        let message = format!("an event must be at most {MAX_EVENT_BYTES} bytes");
+        return Err(Fault::new("too_large", message));
     }
     let fields = Fields::split(raw)?;
     let event_id = event_id(&fields)?;
@@ -77,62 +75,85 @@ fn checked(raw: &str, admission: &Admission<'_>) -> Result<Event, Fault> {
     let occurred_at = occurred_at(&fields)?;
     let project_id = id(&fields, "project_id")?;
     let event_category = category(&fields)?;
-    let user_id = id(&fields, "user_id")?;
-    let contact_id = contact(&fields, "contact_id")?;
-    let session_id = id(&fields, "session_id")?;
+    let who = Who::read(&fields)?;
     fields.check_unread()?;
-
     let subject = subject(&event_name, admission)?;
+
     let limits = Limits {
         max_bytes: admission.max_properties_bytes,
         max_string_bytes: usize::MAX,
         ..Limits::PROPERTIES
     };
-    let properties = fields
-        .object("properties", &limits)?
-        .unwrap_or(Json::Object(Vec::new()));
+    let properties = fields.object("properties", &limits)?;
+    let properties = properties.unwrap_or(Json::Object(Vec::new()));
     let context = fields.object("context", &Limits::CONTEXT)?;
     if let Some(context) = &context {
         context::check(context).map_err(|fault| fault.within("context"))?;
     }
-
-    let defaults = admission.defaults;
-    let inner = |key: &str| properties.present(key);
-    let contact_id = match contact_id {
-        Some(id) => Some(id),
-        None => inner("contact_id")
-            .map(as_contact)
-            .transpose()
-            .map_err(in_properties("contact_id"))?,
-    };
-    let session_id = match session_id {
-        Some(id) => Some(id),
-        None => inner("sessionId")
-            .map(as_id)
-            .transpose()
-            .map_err(in_properties("sessionId"))?,
-    };
-    let session_id = session_id.or_else(|| defaults.session_id.clone());
-    let user_id = user_id.or_else(|| defaults.user_id.clone());
-    if subject.needs_person() && user_id.is_none() && contact_id.is_none() && session_id.is_none() {
-        return Err(Fault::at(
-            "user_id",
-            "missing_subject",
-            "one of user_id, contact_id or session_id is required",
-        ));
+    let who = who.filled(&properties, admission)?;
+    if subject.needs_person() && who.is_nobody() {
+        let message = "one of user_id, contact_id or session_id is required";
+        return Err(Fault::at("user_id", "missing_subject", message));
     }
     Ok(Event {
         event_id,
-        project_id: project_id.or_else(|| defaults.project_id.clone()),
+        project_id: project_id.or_else(|| admission.defaults.project_id.clone()),
         event_name,
         event_category,
         occurred_at,
-        user_id,
-        contact_id,
-        session_id,
+        user_id: who.user_id,
+        contact_id: who.contact_id,
+        session_id: who.session_id,
         properties,
         context,
     })
+}
+
+/// Whom an event names.
+struct Who {
+    user_id: Option<String>,
+    contact_id: Option<ContactId>,
+    session_id: Option<String>,
+}
+
+impl Who {
+    fn read(fields: &Fields<'_>) -> Result<Who, Fault> {
+        let contact_id = fields.text("contact_id")?.map(|text| contact_id(&text));
+        Ok(Who {
+            user_id: id(fields, "user_id")?,
+            contact_id: contact_id
+                .transpose()
+                .map_err(|fault| fault.within("contact_id"))?,
+            session_id: id(fields, "session_id")?,
+        })
+    }
+
+    /// Takes what is absent from the properties, then from the request.
+    fn filled(mut self, properties: &Json, admission: &Admission<'_>) -> Result<Who, Fault> {
+        let in_properties =
+            |key: &'static str| move |fault: Fault| fault.within(key).within("properties");
+        if self.contact_id.is_none() {
+            let given = properties
+                .present("contact_id")
+                .map(|value| contact_id(string(value)?));
+            self.contact_id = given.transpose().map_err(in_properties("contact_id"))?;
+        }
+        if self.session_id.is_none() {
+            let given = properties.present("sessionId").map(|value| {
+                let text = string(value)?;
+                text_id(text).map(|()| text.to_owned())
+            });
+            self.session_id = given.transpose().map_err(in_properties("sessionId"))?;
+        }
+        let defaults = admission.defaults;
+        self.session_id = self.session_id.or_else(|| defaults.session_id.clone());
+        self.user_id = self.user_id.or_else(|| defaults.user_id.clone());
+        Ok(self)
+    }
+
+    fn is_nobody(&self) -> bool {
+        self.user_id.is_none() && self.contact_id.is_none() && self.session_id.is_none()
+    }
 }
 
 /// The fields of an event, told apart but not yet read.
@@ -206,8 +227,8 @@ fn wrong_type(wanted: &str, given: &Json) -> Fault {
     )
 }
 
-fn in_properties(key: &'static str) -> impl Fn(Fault) -> Fault {
-    move |fault| fault.within(key).within("properties")
+fn string(value: &Json) -> Result<&str, Fault> {
+    value.as_str().ok_or_else(|| wrong_type("a string", value))
 }
 
 fn event_id(fields: &Fields<'_>) -> Result<EventId, Fault> {
@@ -281,30 +302,8 @@ fn id(fields: &Fields<'_>, key: &str) -> Result<Option<String>, Fault> {
     Ok(text)
 }
 
-fn contact(fields: &Fields<'_>, key: &str) -> Result<Option<ContactId>, Fault> {
-    let text = fields.text(key)?;
-    text.map(|text| contact_id(&text))
-        .transpose()
-        .map_err(|fault| fault.within(key))
-}
-
 fn contact_id(text: &str) -> Result<ContactId, Fault> {
     ContactId::parse(text).map_err(|why| Fault::new(why.code(), why.to_string()))
-}
-
-fn as_id(value: &Json) -> Result<String, Fault> {
-    let text = value
-        .as_str()
-        .ok_or_else(|| wrong_type("a string", value))?;
-    text_id(text).map(|()| text.to_owned())
-}
-
-fn as_contact(value: &Json) -> Result<ContactId, Fault> {
-    contact_id(
-        value
-            .as_str()
-            .ok_or_else(|| wrong_type("a string", value))?,
-    )
 }
 
 /// Whom the event is about, by the catalogue, the tenant's own types, or by default a user.

@@ -1,10 +1,11 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
 //! The envelope, fault by fault; what is filled in; what counts as the same content; event time.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::table::rows;
 
 const ID: &str = "6f0c1a52-7d3f-4d7e-9a51-0c8b6a3d1e2f";
 
@@ -73,210 +74,119 @@ fn the_example_of_the_contract_is_taken() {
 
 #[test]
 fn every_fault_has_its_code_and_place() {
-    let long = "x".repeat(129);
-    let keys: Vec<String> = (0..257).map(|key| format!("\"{key:x}\":0")).collect();
-    let fields: Vec<String> = (0..61).map(|key| format!("\"f{key}\":0")).collect();
-    for (members, code, pointer) in [
-        (r#""event_id":null"#, "missing_field", "/event_id"),
-        (r#""event_name":null"#, "missing_field", "/event_name"),
-        (r#""occurred_at":null"#, "missing_field", "/occurred_at"),
-        (r#""event_id":17"#, "invalid_type", "/event_id"),
-        (r#""event_id":"17""#, "invalid_event_id", "/event_id"),
-        (
-            r#""event_id":"6f0c1a527d3f4d7e9a510c8b6a3d1e2f""#,
-            "invalid_event_id",
-            "/event_id",
-        ),
-        (
-            r#""event_id":"00000000-0000-0000-0000-000000000000""#,
-            "placeholder_id",
-            "/event_id",
-        ),
-        (r#""tenant_id":"other""#, "tenant_mismatch", "/tenant_id"),
-        (r#""tenant_id":5"#, "invalid_type", "/tenant_id"),
-        (r#""event_name":7"#, "invalid_type", "/event_name"),
-        (r#""event_name":"""#, "invalid_event_name", "/event_name"),
-        (
-            r#""event_name":"Trial Started""#,
-            "invalid_event_name",
-            "/event_name",
-        ),
-        (
-            r#""event_name":"a..b""#,
-            "invalid_event_name",
-            "/event_name",
-        ),
-        (r#""event_name":"1a""#, "invalid_event_name", "/event_name"),
-        (
-            &format!(r#""event_name":"{long}""#),
-            "invalid_event_name",
-            "/event_name",
-        ),
-        (
-            r#""occurred_at":1767434400"#,
-            "invalid_type",
-            "/occurred_at",
-        ),
-        (
-            r#""occurred_at":"yesterday""#,
-            "invalid_timestamp",
-            "/occurred_at",
-        ),
-        (
-            r#""occurred_at":"2101-01-01T00:00:00Z""#,
-            "invalid_timestamp",
-            "/occurred_at",
-        ),
-        (r#""user_id":17"#, "invalid_type", "/user_id"),
-        (r#""contact_id":17"#, "invalid_type", "/contact_id"),
-        (r#""session_id":{}"#, "invalid_type", "/session_id"),
-        (r#""project_id":true"#, "invalid_type", "/project_id"),
-        (r#""user_id":"undefined""#, "placeholder_id", "/user_id"),
-        (
-            r#""user_id":"[object Object]""#,
-            "placeholder_id",
-            "/user_id",
-        ),
-        (
-            r#""contact_id":"anonymous""#,
-            "placeholder_id",
-            "/contact_id",
-        ),
-        (r#""contact_id":"""#, "placeholder_id", "/contact_id"),
-        (
-            r#""contact_id":"00000000-0000-0000-0000-000000000000""#,
-            "placeholder_id",
-            "/contact_id",
-        ),
-        (&format!(r#""user_id":"{long}""#), "too_long", "/user_id"),
-        (r#""user_id":"a\u0007""#, "invalid_value", "/user_id"),
-        (r#""user_id":"a\u0000""#, "nul_character", "/user_id"),
-        (r#""user_id":"\ud800""#, "lone_surrogate", "/user_id"),
-        (
-            &format!(r#""event_category":"{}""#, "x".repeat(65)),
-            "too_long",
-            "/event_category",
-        ),
-        (r#""properties":[]"#, "invalid_type", "/properties"),
-        (r#""properties":"{}""#, "invalid_type", "/properties"),
-        (
-            r#""properties":{"a":1,"a":2}"#,
-            "duplicate_key",
-            "/properties/a",
-        ),
-        (
-            r#""properties":{"a":{"b":"\u0000"}}"#,
-            "nul_character",
-            "/properties/a/b",
-        ),
-        (
-            r#""properties":{"a":"\udfff"}"#,
-            "lone_surrogate",
-            "/properties/a",
-        ),
-        (
-            r#""properties":{"a":99999999999999999999}"#,
-            "integer_out_of_range",
-            "/properties/a",
-        ),
-        (
-            r#""properties":{"a":1e400}"#,
-            "number_out_of_range",
-            "/properties/a",
-        ),
-        (r#""properties":{"a":NaN}"#, "invalid_json", "/properties/a"),
-        (
-            &format!(r#""properties":{{"a":"{}"}}"#, "x".repeat(2_041)),
-            "too_large",
-            "/properties/a",
-        ),
-        (
-            &format!(
-                r#""properties":{{"a":{}{}}}"#,
-                "[".repeat(16),
-                "]".repeat(16)
-            ),
-            "too_deep",
-            "",
-        ),
-        (
-            &format!(r#""properties":{{{}}}"#, keys.join(",")),
-            "too_many_keys",
-            "/properties",
-        ),
-        (
-            r#""properties":{"contact_id":17},"contact_id":null"#,
-            "invalid_type",
-            "/properties/contact_id",
-        ),
-        (
-            r#""properties":{"contact_id":"null"},"contact_id":null"#,
-            "placeholder_id",
-            "/properties/contact_id",
-        ),
-        (
-            r#""properties":{"sessionId":17}"#,
-            "invalid_type",
-            "/properties/sessionId",
-        ),
-        (r#""context":"x""#, "invalid_type", "/context"),
-        (r#""context":{"page":"x"}"#, "invalid_type", "/context/page"),
-        (
-            r#""context":{"page":{"url":5}}"#,
-            "invalid_type",
-            "/context/page/url",
-        ),
-        (
-            r#""context":{"screen":{"width":"5"}}"#,
-            "invalid_type",
-            "/context/screen/width",
-        ),
-        (
-            r#""context":{"response_ms":"5"}"#,
-            "invalid_type",
-            "/context/response_ms",
-        ),
-        (r#""context":{"x":1,"x":2}"#, "duplicate_key", "/context/x"),
-        (r#""context":{"x":"\u0000"}"#, "nul_character", "/context/x"),
-        (
-            &format!(r#""context":{{"a":{}{}}}"#, "[".repeat(16), "]".repeat(16)),
-            "too_deep",
-            "",
-        ),
-        (r#""contact_id":null"#, "missing_subject", "/user_id"),
-        (r#""extra":"\u0000""#, "nul_character", "/extra"),
-        (r#""extra":{"a":1,"a":1}"#, "duplicate_key", "/extra/a"),
-        (
-            r#""user_id":"a","user_id":"b""#,
-            "duplicate_key",
-            "/user_id",
-        ),
-        (&fields.join(","), "too_many_keys", ""),
-    ] {
-        let reject = parse(&event(members)).unwrap_err();
-        assert_eq!(reject.fault.code, code, "{members:.80}: {}", reject.fault);
-        if !pointer.is_empty() {
-            assert_eq!(reject.fault.pointer, pointer, "{members:.80}");
-        }
+    for [members, code, pointer] in rows(
+        r#"
+        "event_id":null | missing_field | /event_id
+        "event_name":null | missing_field | /event_name
+        "occurred_at":null | missing_field | /occurred_at
+        "event_id":17 | invalid_type | /event_id
+        "event_id":"17" | invalid_event_id | /event_id
+        "event_id":"6f0c1a527d3f4d7e9a510c8b6a3d1e2f" | invalid_event_id | /event_id
+        "event_id":"00000000-0000-0000-0000-000000000000" | placeholder_id | /event_id
+        "tenant_id":"other" | tenant_mismatch | /tenant_id
+        "tenant_id":5 | invalid_type | /tenant_id
+        "event_name":7 | invalid_type | /event_name
+        "event_name":"" | invalid_event_name | /event_name
+        "event_name":"Trial Started" | invalid_event_name | /event_name
+        "event_name":"a..b" | invalid_event_name | /event_name
+        "event_name":"1a" | invalid_event_name | /event_name
+        "event_name":"<129x>" | invalid_event_name | /event_name
+        "occurred_at":1767434400 | invalid_type | /occurred_at
+        "occurred_at":"yesterday" | invalid_timestamp | /occurred_at
+        "occurred_at":"2101-01-01T00:00:00Z" | invalid_timestamp | /occurred_at
+        "user_id":17 | invalid_type | /user_id
+        "contact_id":17 | invalid_type | /contact_id
+        "session_id":{} | invalid_type | /session_id
+        "project_id":true | invalid_type | /project_id
+        "user_id":"undefined" | placeholder_id | /user_id
+        "user_id":"[object Object]" | placeholder_id | /user_id
+        "contact_id":"anonymous" | placeholder_id | /contact_id
+        "contact_id":"" | placeholder_id | /contact_id
+        "contact_id":"00000000-0000-0000-0000-000000000000" | placeholder_id | /contact_id
+        "user_id":"<129x>" | too_long | /user_id
+        "user_id":"a\u0007" | invalid_value | /user_id
+        "user_id":"a\u0000" | nul_character | /user_id
+        "user_id":"\ud800" | lone_surrogate | /user_id
+        "event_category":"<65x>" | too_long | /event_category
+        "contact_id":null | missing_subject | /user_id
+        "user_id":"a","user_id":"b" | duplicate_key | /user_id
+        "extra":"\u0000" | nul_character | /extra
+        "extra":{"a":1,"a":1} | duplicate_key | /extra/a
+        "#,
+    ) {
+        let reject = parse(&event(&members)).unwrap_err();
+        assert_eq!(
+            (reject.fault.code, &reject.fault.pointer),
+            (code.as_str(), &pointer),
+            "{members}"
+        );
         assert!(!reject.fault.message.is_empty());
     }
-    for (raw, code) in [
-        ("[]", "invalid_type"),
-        ("5", "invalid_type"),
-        ("{", "invalid_json"),
-        ("{\"a\":}", "invalid_json"),
-        ("", "invalid_json"),
-    ] {
-        assert_eq!(parse(raw).unwrap_err().fault.code, code, "{raw}");
+}
+
+#[test]
+fn content_has_its_faults_too() {
+    for [members, code, pointer] in rows(
+        r#"
+        "properties":[] | invalid_type | /properties
+        "properties":"{}" | invalid_type | /properties
+        "properties":{"a":1,"a":2} | duplicate_key | /properties/a
+        "properties":{"a":{"b":"\u0000"}} | nul_character | /properties/a/b
+        "properties":{"a":"\udfff"} | lone_surrogate | /properties/a
+        "properties":{"a":99999999999999999999} | integer_out_of_range | /properties/a
+        "properties":{"a":1e400} | number_out_of_range | /properties/a
+        "properties":{"a":NaN} | invalid_json | /properties/a
+        "properties":{"a":"<2041x>"} | too_large | /properties/a
+        "properties":{"a":<16[>5<16]>} | too_deep | /properties/a/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0
+        "properties":{"contact_id":17},"contact_id":null | invalid_type | /properties/contact_id
+        "properties":{"contact_id":"null"},"contact_id":null | placeholder_id | /properties/contact_id
+        "properties":{"sessionId":17} | invalid_type | /properties/sessionId
+        "context":"x" | invalid_type | /context
+        "context":{"page":"x"} | invalid_type | /context/page
+        "context":{"page":{"url":5}} | invalid_type | /context/page/url
+        "context":{"screen":{"width":"5"}} | invalid_type | /context/screen/width
+        "context":{"response_ms":"5"} | invalid_type | /context/response_ms
+        "context":{"x":1,"x":2} | duplicate_key | /context/x
+        "context":{"x":"\u0000"} | nul_character | /context/x
+        "context":{"a":<16[>5<16]>} | too_deep | /context/a/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0
+        "#,
+    ) {
+        let reject = parse(&event(&members)).unwrap_err();
+        assert_eq!(
+            (reject.fault.code, &reject.fault.pointer),
+            (code.as_str(), &pointer),
+            "{members}"
+        );
     }
-    let huge = format!("{}{}", event(""), " ".repeat(300_000));
-    assert_eq!(parse(&huge).unwrap_err().fault.code, "too_large");
-    let deep = event(&format!(
-        r#""extra":{}{}"#,
-        "[".repeat(60_000),
-        "]".repeat(60_000)
-    ));
-    assert_eq!(parse(&deep).unwrap_err().fault.code, "too_deep");
+    let many = |what: &str, count: usize| -> String {
+        let members: Vec<String> = (0..count)
+            .map(|key| format!("\"{what}{key:x}\":0"))
+            .collect();
+        members.join(",")
+    };
+    let code = |raw: &str| parse(raw).unwrap_err().fault.code;
+    assert_eq!(
+        code(&event(&format!("\"properties\":{{{}}}", many("", 257)))),
+        "too_many_keys"
+    );
+    assert_eq!(code(&event(&many("field", 61))), "too_many_keys");
+    for [raw, expected] in rows(
+        r#"
+        [] | invalid_type
+        5 | invalid_type
+        { | invalid_json
+        {"a":} | invalid_json
+    "#,
+    ) {
+        assert_eq!(code(&raw), expected, "{raw}");
+    }
+    assert_eq!(code(""), "invalid_json");
+    assert_eq!(
+        code(&format!("{}{}", event(""), " ".repeat(300_000))),
+        "too_large"
+    );
+    let deep = format!(r#""extra":{}{}"#, "[".repeat(60_000), "]".repeat(60_000));
+    assert_eq!(code(&event(&deep)), "too_deep");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
 //! Examples for every refusal, and properties against `serde_json` as an independent reader.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 //! Goals from the outside: criteria, matching, judging, the index. Builders here, cases beside.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod criteria;
 mod judging;
@@ -105,11 +105,4 @@ pub(super) fn payment(number: u128, seconds: i64, amount: &str) -> StoredEvent {
         "payment.completed",
         &format!(r#"{{"amount":{amount}}}"#),
     )
-}
-
-/// The verdict of one goal on properties of the event type it listens to.
-pub(super) fn verdict(goal_type: &str, criteria: &str, properties: &str) -> Result<(), Reason> {
-    let goal = compiled(goal(1, goal_type, criteria));
-    let name = goal.event_name().to_owned();
-    goal.verdict(&name, &json(properties))
 }
