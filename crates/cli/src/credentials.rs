@@ -26,7 +26,7 @@ pub fn advice(error: goals::Error) -> anyhow::Error {
         _ => "nothing was changed",
     };
     let code = error.code();
-    anyhow!(error).context(format!("{code}: {next}"))
+    anyhow!("{:#} ({code}): {next}", anyhow!(error))
 }
 
 /// Shows a secret, for the only time. `field` is its name in JSON: `token` or `key`.
