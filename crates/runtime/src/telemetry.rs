@@ -98,6 +98,15 @@ pub(crate) fn init_logs() {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
+    // lapin quotes a returned message with its payload; what else it has to say, bus says once.
+    let quiet = match filter.to_string().contains("lapin") {
+        true => "lapin::returned_messages=off",
+        false => "lapin=off",
+    };
+    let filter = match quiet.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_never) => filter,
+    };
     let registry = tracing_subscriber::registry().with(filter);
     let installed = if std::io::stdout().is_terminal() {
         registry
