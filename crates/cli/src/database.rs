@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::{Client, NoTls};
 
 /// Where `goalpost dev` says where everything is.
-const DEV_JSON: &str = ".goalpost/dev.json";
+pub const DEV_JSON: &str = ".goalpost/dev.json";
 
 const TX_TIMEOUT_MS: u64 = 20_000;
 

@@ -4,6 +4,7 @@ mod credentials;
 mod database;
 mod demo;
 mod dev;
+mod env;
 mod key;
 mod maintain;
 mod migrate;
@@ -34,6 +35,8 @@ enum Command {
     Dev(dev::Args),
     /// Run the main job on 69,659 real purchases, and compare what comes out
     Demo(demo::Args),
+    /// Print where everything of a running `goalpost dev` is, as shell variables
+    Env,
     /// Run one service
     Serve(serve::Args),
     /// Bring the database to the state this version needs
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dev(args) => dev::main(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::Env => env::main(),
         Command::Serve(args) => Ok(serve::main(args)),
         Command::Migrate(args) => wait_for(migrate::main(&args)),
         Command::Maintain(args) => wait_for(maintain::main(&args)),
