@@ -113,41 +113,33 @@ impl Event {
     }
 
     /// The content of the event as one canonical text: the same event written with other key order,
-    /// number spelling, time offset or white space gives the same text. What a conflict is decided by
+    /// number spelling, time offset or white space gives the same text, another event another. What a conflict is decided by
     /// (through a keyed hash); it never leaves memory.
     #[must_use]
     pub fn content_text(&self) -> String {
-        let text = |value: &Option<String>| value.as_deref().map_or(Json::Null, Json::from);
-        Json::Object(vec![
+        let texts = [
+            ("event_id", Some(self.event_id.to_string())),
+            ("project_id", self.project_id.clone()),
+            ("event_name", Some(self.event_name.clone())),
+            ("event_category", self.event_category.clone()),
+            ("occurred_at", Some(time_format::to_text(self.occurred_at))),
+            ("user_id", self.user_id.clone()),
             (
-                "event_id".to_owned(),
-                Json::String(self.event_id.to_string()),
+                "contact_id",
+                self.contact_id.as_ref().map(ToString::to_string),
             ),
-            ("project_id".to_owned(), text(&self.project_id)),
-            (
-                "event_name".to_owned(),
-                Json::from(self.event_name.as_str()),
-            ),
-            ("event_category".to_owned(), text(&self.event_category)),
-            (
-                "occurred_at".to_owned(),
-                Json::String(time_format::to_text(self.occurred_at)),
-            ),
-            ("user_id".to_owned(), text(&self.user_id)),
-            (
-                "contact_id".to_owned(),
-                self.contact_id
-                    .as_ref()
-                    .map_or(Json::Null, |id| Json::from(id.as_str())),
-            ),
-            ("session_id".to_owned(), text(&self.session_id)),
-            ("properties".to_owned(), self.properties.clone()),
-            (
-                "context".to_owned(),
-                self.context.clone().unwrap_or(Json::Null),
-            ),
-        ])
-        .canonical_text()
+            ("session_id", self.session_id.clone()),
+        ];
+        let present = texts
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, Json::String(text?))));
+        // The two large ones are written where they are, each on a line of its own.
+        let mut content = Json::object(present).canonical_text();
+        for part in [Some(&self.properties), self.context.as_ref()] {
+            content.push('\n');
+            content.push_str(&part.map(Json::canonical_text).unwrap_or_default());
+        }
+        content
     }
 }
 

@@ -202,9 +202,6 @@ pub(super) enum TagKeys<'m> {
 
 impl TagMatcher {
     pub(super) fn verdict(&self, properties: &Json) -> Result<(), Reason> {
-        if properties.get("already_present").and_then(Json::as_bool) == Some(true) {
-            return Err(Reason::AlreadyPresent);
-        }
         let id = properties.get("tag_id").and_then(Json::as_str);
         let name = properties.get("tag_name").and_then(Json::as_str);
         let met = match (&self.wanted, id, name) {
@@ -233,7 +230,12 @@ impl TagMatcher {
                 Some(name),
             ) => glob.matches(&fold_name(name)),
         };
-        if met { Ok(()) } else { Err(Reason::TagDiffers) }
+        let held_before = properties.get("already_present").and_then(Json::as_bool);
+        match (met, held_before) {
+            (false, _) => Err(Reason::TagDiffers),
+            (true, Some(true)) => Err(Reason::AlreadyPresent),
+            (true, _) => Ok(()),
+        }
     }
 
     fn has_id(&self, id: &str) -> bool {

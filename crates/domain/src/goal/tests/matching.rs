@@ -29,6 +29,7 @@ fn tags() {
         {"tag_name":"Customer"} | {} | tag_missing
         {"tag_name":"Customer"} | {"tag_name":7} | tag_missing
         {"tag_name":"Customer"} | {"tag_name":"Customer","already_present":true} | already_present
+        {"tag_name":"Customer"} | {"tag_name":"Prospect","already_present":true} | tag_differs
         {"tag_name":"Customer"} | {"tag_name":"Customer","already_present":false} | matched
         {"tag_name":"VIP","case_sensitive":true} | {"tag_name":"vip"} | tag_differs
         {"tag_name":"VIP","case_sensitive":true} | {"tag_name":" VIP"} | matched
