@@ -1,3 +1,5 @@
+//! One skeleton for every main: settings, telemetry, supervised tasks, staged shutdown.
+
 #![doc = include_str!("../README.md")]
 
 mod context;

@@ -1,3 +1,5 @@
+//! HTTP: problem documents, bounded bodies, identity, paging, the two ports.
+
 #![doc = include_str!("../README.md")]
 
 pub mod access;
