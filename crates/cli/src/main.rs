@@ -1,4 +1,5 @@
 //! The `goalpost` command: one file per subcommand.
+#![doc = include_str!("../README.md")]
 
 mod credentials;
 mod database;

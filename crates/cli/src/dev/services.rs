@@ -19,7 +19,7 @@ const SERVICES: [(&str, &str); 4] = [
 ];
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
-/// A service that ended this often before it was ready will not become it.
+/// A service that was started again this often and ended before it was ready will not become it.
 const MOST_RESTARTS: u32 = 3;
 
 /// Where a service listens.
@@ -108,7 +108,7 @@ async fn wait_until_ready(stack: &Stack, service: &str, address: &Address) -> an
             Err(_) => "it does not answer".to_owned(),
         };
         let state = stack.service(service).unwrap_or_default();
-        if state.restarts >= MOST_RESTARTS {
+        if state.restarts >= MOST_RESTARTS && state.pid.is_none() {
             let end = state.last_end.unwrap_or_default();
             bail!("{service} ends again and again while starting ({end})");
         }
