@@ -6,7 +6,8 @@ use std::time::Duration;
 use bus::{Bus, Consume, Queue, Relay};
 use futures_util::future::join_all;
 use pg::Db;
-use runtime::{Context, Shutdown};
+use runtime::{Context, Metrics as Exposed, Shutdown, Tasks};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use web::AdminPort;
 use web::body::Limits;
@@ -15,7 +16,7 @@ use crate::api::{self, Api};
 use crate::committer::Committer;
 use crate::consume::domain_events::DomainEvents;
 use crate::door::Door;
-use crate::intake::Intake;
+use crate::intake::{Intake, Job};
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::senders::Senders;
@@ -36,83 +37,117 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
         ..
     } = context;
     let db = Db::connect(&settings.database, "ingest", handle.clone())?;
-    let bus = Bus::connect(
-        settings.bus.clone(),
-        &[Queue::IngestDomain],
-        shutdown.draining(),
-        handle,
-    );
+    let queues = &[Queue::IngestDomain];
+    let bus = Bus::connect(settings.bus.clone(), queues, shutdown.draining(), handle);
     let metrics = Arc::new(Metrics::new());
     // However small the queue is made, one request always fits.
     let queue_bytes = settings
         .intake
         .queue_max_bytes
         .max(settings.intake.max_body_bytes);
-    let (intake, jobs) = Intake::new(
-        queue_bytes,
-        settings.intake.queue_max_events.max(api::MAX_EVENTS),
-    );
+    let queue_events = settings.intake.queue_max_events.max(api::MAX_EVENTS);
+    let (intake, jobs) = Intake::new(queue_bytes, queue_events);
     let answer_timeout = Duration::from_millis(settings.intake.answer_timeout_ms);
-    let door = Arc::new(Door::new(
+    let door = Door::new(
         intake,
         Schemas::compile()?,
         Arc::clone(&metrics),
         answer_timeout,
-    ));
-    let senders = Arc::new(Senders::new(&db, settings.lookup));
-    let (max_bytes, deadline_ms) = (
-        settings.intake.max_body_bytes,
-        settings.intake.body_deadline_ms,
     );
-    let checked = CancellationToken::new();
+    let senders = Arc::new(Senders::new(&db, settings.lookup));
     let stages = Stages {
-        checked: checked.clone(),
-        shutdown: shutdown.clone(),
+        checked: CancellationToken::new(),
+        shutdown,
     };
-
-    let api = Api {
-        door: Arc::clone(&door),
-        senders: Arc::clone(&senders),
-        body: Limits {
-            max_bytes,
-            deadline_ms,
-        },
-    };
-    let api = Arc::new(api);
-    let admin = stages.clone().admin(AdminPort::new(exposed.registry), &db);
-    let bound = web::bind(&settings.http, admin, move |config| {
-        api::routes(config, &api)
-    })?;
-    tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
-    tasks.spawn("self_check", stages.clone().self_check(db.clone()));
-
-    let handler = Arc::new(DomainEvents {
-        door,
+    let app = App {
+        settings,
+        tasks,
+        stages,
+        db,
+        bus,
+        door: Arc::new(door),
         senders,
-        max_bytes,
-    });
-    let consume = Consume {
-        queue: Queue::IngestDomain,
-        max_messages: settings.domain_events.max_messages,
-        prefetch: settings.domain_events.prefetch,
     };
-    let consumed = bus.consume(consume, handler, db.dead_letters());
-    tasks.spawn("domain_events", stages.clone().once_checked(consumed));
-    let drained = bus.drain_dead(Queue::IngestDomain, db.dead_letters());
-    tasks.spawn("dead_domain_events", stages.clone().once_checked(drained));
-
-    let committer = Committer::new(db.clone(), jobs, settings.commit, metrics);
-    let stored = CancellationToken::new();
-    let (flushing, all_stored) = (shutdown.flushing(), stored.clone());
-    tasks.spawn_last("committers", async move {
-        let committers =
-            (0..settings.commit.committers.max(1)).map(|_| committer.clone().run(flushing.clone()));
-        stages.once_checked(join_all(committers)).await;
-        // Only now the outbox has all that it will have.
-        all_stored.cancel();
-    });
-    tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), stored));
+    app.open_http(exposed)?;
+    app.open_bus();
+    app.store(jobs, metrics);
     Ok(())
+}
+
+/// The parts that are put together.
+struct App {
+    settings: Settings,
+    tasks: Tasks,
+    stages: Stages,
+    db: Db,
+    bus: Bus,
+    door: Arc<Door>,
+    senders: Arc<Senders>,
+}
+
+impl App {
+    fn open_http(&self, exposed: Exposed) -> anyhow::Result<()> {
+        let api = Arc::new(Api {
+            door: Arc::clone(&self.door),
+            senders: Arc::clone(&self.senders),
+            body: Limits {
+                max_bytes: self.settings.intake.max_body_bytes,
+                deadline_ms: self.settings.intake.body_deadline_ms,
+            },
+        });
+        let admin = self
+            .stages
+            .admin(AdminPort::new(exposed.registry), &self.db);
+        let routes = move |config: &mut _| api::routes(config, &api);
+        let bound = web::bind(&self.settings.http, admin, routes)?;
+        let draining = self.stages.shutdown.draining();
+        self.tasks
+            .spawn("http", bound.run(draining.cancelled_owned()));
+        self.tasks.spawn(
+            "self_check",
+            self.stages.clone().self_check(self.db.clone()),
+        );
+        Ok(())
+    }
+
+    fn open_bus(&self) {
+        let handler = Arc::new(DomainEvents {
+            door: Arc::clone(&self.door),
+            senders: Arc::clone(&self.senders),
+            max_bytes: self.settings.intake.max_body_bytes,
+        });
+        let consume = Consume {
+            queue: Queue::IngestDomain,
+            max_messages: self.settings.domain_events.max_messages,
+            prefetch: self.settings.domain_events.prefetch,
+        };
+        let consumed = self.bus.consume(consume, handler, self.db.dead_letters());
+        self.tasks
+            .spawn("domain_events", self.stages.clone().once_checked(consumed));
+        let drained = self
+            .bus
+            .drain_dead(Queue::IngestDomain, self.db.dead_letters());
+        self.tasks.spawn(
+            "dead_domain_events",
+            self.stages.clone().once_checked(drained),
+        );
+    }
+
+    fn store(self, jobs: UnboundedReceiver<Job>, metrics: Arc<Metrics>) {
+        let limits = self.settings.commit;
+        let committer = Committer::new(self.db.clone(), jobs, limits, metrics);
+        let flushing = self.stages.shutdown.flushing();
+        let all_stored = CancellationToken::new();
+        let relay = Relay::run(self.db.outbox(), self.bus.publisher(), all_stored.clone());
+        self.tasks.spawn_last("committers", async move {
+            let run = |_| committer.clone().run(flushing.clone());
+            let committers = join_all((0..limits.committers.max(1)).map(run));
+            self.stages.once_checked(committers).await;
+            // Only now the outbox has all that it will have.
+            all_stored.cancel();
+        });
+        self.tasks.spawn_last("relay", relay);
+    }
 }
 
 /// From when on the service serves, and until when.
@@ -158,8 +193,8 @@ impl Stages {
 
     /// Ready while events can be stored. The broker is no part of it: while it is away the outbox
     /// keeps what it has to be told.
-    fn admin(self, admin: AdminPort, db: &Db) -> AdminPort {
-        let (db, Self { checked, shutdown }) = (db.clone(), self);
+    fn admin(&self, admin: AdminPort, db: &Db) -> AdminPort {
+        let (db, Self { checked, shutdown }) = (db.clone(), self.clone());
         admin
             .check("serving", move || !shutdown.is_stopping())
             .check("self_check", move || checked.is_cancelled())

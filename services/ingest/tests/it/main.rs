@@ -1,0 +1,15 @@
+//! The ingest service over HTTP and the bus, against a real PostgreSQL and a real RabbitMQ.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod bodies;
+mod credentials;
+mod domain_events;
+mod happy;
+mod mixture;
+mod outages;
+mod relay;
+mod repetition;
+mod sql;
+mod storage;
+mod support;
+mod verdicts;
