@@ -1,1 +1,32 @@
-//! Enrollments, scheduled actions, the match of events to goals, the exit.
+#![doc = include_str!("../README.md")]
+
+mod actions;
+mod api;
+mod app;
+mod configuration;
+mod consume;
+mod end;
+mod enroll;
+mod error;
+mod evaluate;
+mod judging;
+mod lists;
+mod metrics;
+mod nominations;
+mod on_enroll;
+mod reading;
+mod recheck;
+mod record;
+mod settings;
+pub mod store;
+
+pub use app::start;
+pub use error::Error;
+pub use settings::{DEFAULTS, EvaluationSettings, Settings};
+
+use std::process::ExitCode;
+
+/// The service's `main`.
+pub fn main() -> ExitCode {
+    runtime::main("evaluator", DEFAULTS, start)
+}

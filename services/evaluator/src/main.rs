@@ -1,1 +1,7 @@
-fn main() {}
+//! The evaluator as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    goalpost_evaluator::main()
+}

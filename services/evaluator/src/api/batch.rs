@@ -1,0 +1,140 @@
+//! `/api/v1/workflows/{id}/enrollments/batch`: many at once, each with its own outcome.
+
+use super::enrollments::{EnrollBody, in_future};
+use crate::enroll::{self, Outcome, Request};
+use crate::error::Error;
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use domain::enrollment::ExitReason;
+use domain::fault::Fault;
+use domain::ids::{EnrollmentId, WorkflowId};
+use pg::Db;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use web::{Editor, Problem, Strict};
+
+const MAX_ITEMS: usize = 500;
+
+/// The items are read one by one: a bad one spoils no other.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchBody {
+    enrollments: Vec<Box<RawValue>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct BatchAnswer {
+    created: usize,
+    existing: usize,
+    skipped: usize,
+    rejected: usize,
+    results: Vec<ItemResult>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ItemStatus {
+    Created,
+    Existing,
+    Skipped,
+    Rejected,
+}
+
+#[derive(Debug, Serialize)]
+struct ItemResult {
+    index: usize,
+    status: ItemStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrollment_id: Option<EnrollmentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'static, str>>,
+}
+
+impl ItemResult {
+    fn rejected(index: usize, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            index,
+            status: ItemStatus::Rejected,
+            enrollment_id: None,
+            code: Some(code),
+            message: Some(message.into()),
+        }
+    }
+
+    fn of(index: usize, outcome: Outcome) -> Self {
+        let (status, enrollment_id, code) = match outcome {
+            Outcome::Created(enrollment) => (ItemStatus::Created, Some(enrollment.id), None),
+            Outcome::Existing(id) => (ItemStatus::Existing, Some(id), Some("already_enrolled")),
+            Outcome::Skipped(_) => (
+                ItemStatus::Skipped,
+                None,
+                Some(ExitReason::AlreadySatisfied.as_str()),
+            ),
+            Outcome::ReentryNotAllowed => {
+                let error = Error::ReentryNotAllowed;
+                return Self::rejected(index, error.code(), error.to_string());
+            }
+            Outcome::InFuture => {
+                let fault = in_future();
+                return Self::rejected(index, fault.code, fault.to_string());
+            }
+        };
+        Self {
+            index,
+            status,
+            enrollment_id,
+            code,
+            message: None,
+        }
+    }
+}
+
+pub(super) async fn create(
+    caller: Editor,
+    path: Path<WorkflowId>,
+    db: Data<Db>,
+    Strict(body): Strict<BatchBody>,
+) -> Result<HttpResponse, Problem> {
+    if !(1..=MAX_ITEMS).contains(&body.enrollments.len()) {
+        let message = format!("must have 1 to {MAX_ITEMS} items");
+        return Err(Fault::at("enrollments", "invalid_length", message).into());
+    }
+    let mut results = Vec::with_capacity(body.enrollments.len());
+    let (mut indexes, mut requests): (Vec<usize>, Vec<Request>) = (Vec::new(), Vec::new());
+    for (index, item) in body.enrollments.iter().enumerate() {
+        match web::body::json::<EnrollBody>(item.get().as_bytes()) {
+            Ok(item) => {
+                indexes.push(index);
+                requests.push(item.into());
+            }
+            Err(problem) => {
+                results.push(ItemResult::rejected(index, problem.code, problem.message))
+            }
+        }
+    }
+    let outcomes = enroll::enroll(&db, &caller.tenant, path.into_inner(), requests).await?;
+    results.extend(
+        indexes
+            .into_iter()
+            .zip(outcomes)
+            .map(|(index, outcome)| ItemResult::of(index, outcome)),
+    );
+    results.sort_unstable_by_key(|result| result.index);
+    Ok(HttpResponse::Ok().json(answer(results)))
+}
+
+fn answer(results: Vec<ItemResult>) -> BatchAnswer {
+    let mut answer = BatchAnswer::default();
+    for result in &results {
+        match result.status {
+            ItemStatus::Created => answer.created += 1,
+            ItemStatus::Existing => answer.existing += 1,
+            ItemStatus::Skipped => answer.skipped += 1,
+            ItemStatus::Rejected => answer.rejected += 1,
+        }
+    }
+    BatchAnswer { results, ..answer }
+}

@@ -1,0 +1,33 @@
+//! `/api/v1/workflows/{id}/recheck`.
+
+use crate::recheck;
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use domain::ids::WorkflowId;
+use pg::Db;
+use serde::{Deserialize, Serialize};
+use web::{Editor, Problem, Strict};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Debug, Serialize)]
+struct Accepted {
+    workflow_id: WorkflowId,
+    status: &'static str,
+}
+
+pub(super) async fn request(
+    caller: Editor,
+    path: Path<WorkflowId>,
+    db: Data<Db>,
+    Strict(Nothing {}): Strict<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let workflow_id = path.into_inner();
+    recheck::request(&db, caller.tenant, workflow_id).await?;
+    Ok(HttpResponse::Accepted().json(Accepted {
+        workflow_id,
+        status: "accepted",
+    }))
+}

@@ -1,0 +1,130 @@
+//! The queue `evaluator.commands`. Of the commands only `recheck` is taken.
+
+use super::{MALFORMED, enter, failed};
+use crate::configuration::{Configurations, Fresh};
+use crate::error::Error;
+use crate::evaluate::Evaluator;
+use crate::nominations::Nominations;
+use crate::recheck;
+use crate::store::{Pair, enrollments};
+use bus::{Action, Handler, Message};
+use domain::contract::{Command, Recheck, parse_command};
+use domain::ids::{EnrollmentId, TenantId};
+use domain::outbox::BoxFuture;
+use pg::{Db, Scope};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Handles the queue `evaluator.commands`.
+pub struct Commands {
+    pub db: Db,
+    pub configurations: Arc<Configurations>,
+    pub evaluator: Evaluator,
+}
+
+impl Handler for Commands {
+    fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
+        Box::pin(async move {
+            let mut actions = vec![Action::Ack; messages.len()];
+            let mut rechecks = Vec::with_capacity(messages.len());
+            for (place, message) in messages.iter().enumerate() {
+                match read(message) {
+                    Ok(recheck) => rechecks.push((place, recheck)),
+                    Err(action) => actions[place] = action,
+                }
+            }
+            self.rechecks(&rechecks, &mut actions).await;
+            actions
+        })
+    }
+}
+
+fn read(message: &Message) -> Result<Recheck, Action> {
+    if message.routing_key != Recheck::ROUTING_KEY {
+        let cause = format!("the command {} is not known here", message.routing_key);
+        return Err(Action::DeadLetter {
+            code: "unknown_command",
+            cause,
+        });
+    }
+    parse_command(&message.body).map_err(|fault| Action::DeadLetter {
+        code: MALFORMED,
+        cause: fault.to_string(),
+    })
+}
+
+impl Commands {
+    async fn rechecks(&self, rechecks: &[(usize, Recheck)], actions: &mut [Action]) {
+        let tenants: BTreeSet<TenantId> = rechecks
+            .iter()
+            .map(|(_, recheck)| recheck.tenant_id.clone())
+            .collect();
+        if tenants.is_empty() {
+            return;
+        }
+        let fresh = match self.configurations.fresh(tenants).await {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                rechecks
+                    .iter()
+                    .for_each(|(place, _)| actions[*place] = failed(&error));
+                return;
+            }
+        };
+        let mut nominations = Nominations::default();
+        for (place, recheck) in rechecks {
+            if let Err(action) = self
+                .recheck(*place, recheck, &fresh, &mut nominations)
+                .await
+            {
+                actions[*place] = action;
+            }
+        }
+        enter(self.evaluator.evaluate(nominations, &fresh).await, actions);
+    }
+
+    /// Nominates the enrollments that a recheck names, or turns it into rechecks that name them. Where no goal listens there is
+    /// nothing to judge.
+    async fn recheck(
+        &self,
+        place: usize,
+        recheck: &Recheck,
+        fresh: &Fresh,
+        nominations: &mut Nominations,
+    ) -> Result<(), Action> {
+        let (tenant, workflow) = (&recheck.tenant_id, recheck.workflow_id);
+        match fresh.get(tenant) {
+            None => return Ok(()),
+            Some(Err(error)) => return Err(failed(error)),
+            Some(Ok(configuration)) if configuration.rules.workflow(workflow).is_none() => {
+                return Ok(());
+            }
+            Some(Ok(_)) => {}
+        }
+        let Some(ids) = &recheck.enrollment_ids else {
+            let enrollments = recheck::expand(&self.db, tenant, workflow)
+                .await
+                .map_err(|error| failed(&error))?;
+            tracing::info!(%tenant, %workflow, enrollments, "a recheck of a whole workflow");
+            return Ok(());
+        };
+        let pairs = self
+            .pairs(tenant.clone(), ids.as_slice().into())
+            .await
+            .map_err(|error| failed(&error))?;
+        for (workflow, contact) in pairs {
+            nominations.add(tenant, (workflow, &contact), place, None);
+        }
+        Ok(())
+    }
+
+    async fn pairs(&self, tenant: TenantId, ids: Arc<[EnrollmentId]>) -> Result<Vec<Pair>, Error> {
+        let scope = Scope::Tenant(tenant.clone());
+        self.db
+            .run_tx("find_rechecked", scope, move |tx| {
+                let (tenant, ids) = (tenant.clone(), Arc::clone(&ids));
+                Box::pin(async move { Ok(enrollments::pairs_of(tx, &tenant, &ids).await?) })
+            })
+            .await
+    }
+}

@@ -1,0 +1,174 @@
+//! `events.stored`: events that are stored now. All chunks that have arrived are taken together; they are matched in memory, and
+//! only what they nominate is looked at in the database.
+
+use super::{MALFORMED, enter, failed};
+use crate::configuration::{Configurations, Fresh};
+use crate::evaluate::Evaluator;
+use crate::metrics::Metrics;
+use crate::nominations::Nominations;
+use bus::{Action, Handler, Message};
+use domain::contract::V1;
+use domain::ids::{ContactId, TenantId};
+use domain::json::{Json, Limits};
+use domain::outbox::BoxFuture;
+use domain::time_format;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Handles the queue `evaluator.events`.
+pub struct EventsStored {
+    pub configurations: Arc<Configurations>,
+    pub evaluator: Evaluator,
+    pub metrics: Metrics,
+    /// Most events of one micro-batch.
+    pub max_events: usize,
+}
+
+/// The message, as `domain::contract::EventsStored` writes it; borrowed, because most of its events concern nobody: their
+/// properties are never read.
+#[derive(Debug, Deserialize)]
+struct Chunk<'a> {
+    #[serde(default)]
+    #[expect(dead_code, reason = "only checked")]
+    version: V1,
+    tenant_id: TenantId,
+    #[serde(borrow)]
+    events: Vec<Event<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event<'a> {
+    #[serde(borrow)]
+    event_name: Cow<'a, str>,
+    #[serde(borrow)]
+    received_at: Cow<'a, str>,
+    #[serde(borrow, default)]
+    contact_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    properties: &'a RawValue,
+}
+
+/// A text that is borrowed also where it is optional.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Handler for EventsStored {
+    fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
+        Box::pin(async move {
+            let mut actions = vec![Action::Ack; messages.len()];
+            let mut chunks = Vec::with_capacity(messages.len());
+            for (place, message) in messages.iter().enumerate() {
+                match serde_json::from_slice::<Chunk<'_>>(&message.body) {
+                    Ok(chunk) => chunks.push((place, chunk)),
+                    Err(error) => actions[place] = malformed(&error),
+                }
+            }
+            for batch in micro_batches(&chunks, self.max_events) {
+                self.micro_batch(batch, &mut actions).await;
+            }
+            actions
+        })
+    }
+}
+
+fn malformed(cause: &dyn std::fmt::Display) -> Action {
+    Action::DeadLetter {
+        code: MALFORMED,
+        cause: cause.to_string(),
+    }
+}
+
+/// Runs of chunks with at most so many events together; a chunk is never cut.
+fn micro_batches<'c, 'a>(
+    mut chunks: &'c [(usize, Chunk<'a>)],
+    max_events: usize,
+) -> Vec<&'c [(usize, Chunk<'a>)]> {
+    let mut batches = Vec::new();
+    while !chunks.is_empty() {
+        let mut events = 0;
+        let fitting = chunks.iter().take_while(|(_, chunk)| {
+            events += chunk.events.len();
+            events <= max_events
+        });
+        let (batch, rest) = chunks.split_at(fitting.count().max(1));
+        batches.push(batch);
+        chunks = rest;
+    }
+    batches
+}
+
+impl EventsStored {
+    async fn micro_batch(&self, chunks: &[(usize, Chunk<'_>)], actions: &mut [Action]) {
+        self.metrics
+            .received(chunks.iter().map(|(_, chunk)| chunk.events.len()).sum());
+        let tenants: BTreeSet<TenantId> = chunks
+            .iter()
+            .map(|(_, chunk)| chunk.tenant_id.clone())
+            .collect();
+        let fresh = match self.configurations.fresh(tenants).await {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                chunks
+                    .iter()
+                    .for_each(|(place, _)| actions[*place] = failed(&error));
+                return;
+            }
+        };
+        let mut nominations = Nominations::default();
+        for (place, chunk) in chunks {
+            actions[*place] = nominate(*place, chunk, &fresh, &mut nominations);
+        }
+        enter(self.evaluator.evaluate(nominations, &fresh).await, actions);
+    }
+}
+
+/// Nominates what a chunk's events may concern. A tenant without a configuration has no goals.
+fn nominate(
+    place: usize,
+    chunk: &Chunk<'_>,
+    fresh: &Fresh,
+    nominations: &mut Nominations,
+) -> Action {
+    let rules = match fresh.get(&chunk.tenant_id) {
+        None => return Action::Ack,
+        Some(Err(error)) => return failed(error),
+        Some(Ok(configuration)) => &configuration.rules,
+    };
+    let mut workflows = Vec::new();
+    for event in chunk
+        .events
+        .iter()
+        .filter(|event| rules.listens_to(&event.event_name))
+    {
+        let Some(Text(contact)) = &event.contact_id else {
+            continue;
+        };
+        let properties = match Json::parse(event.properties.get(), &Limits::WIRE) {
+            Ok(properties) => properties,
+            Err(fault) => return malformed(&fault),
+        };
+        workflows.clear();
+        rules.nominate(&event.event_name, &properties, &mut workflows);
+        if workflows.is_empty() {
+            continue;
+        }
+        let named = ContactId::parse(contact).map_err(|error| error.to_string());
+        let received_at = time_format::parse(&event.received_at).map_err(|fault| fault.to_string());
+        let (contact, received_at) = match named.and_then(|contact| Ok((contact, received_at?))) {
+            Ok(sound) => sound,
+            Err(cause) => return malformed(&cause),
+        };
+        for workflow in &workflows {
+            nominations.add(
+                &chunk.tenant_id,
+                (*workflow, &contact),
+                place,
+                Some(received_at),
+            );
+        }
+    }
+    Action::Ack
+}

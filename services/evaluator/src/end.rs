@@ -1,0 +1,82 @@
+//! Ending an enrollment other than by a goal: at the request of the workflow engine. What is pending for it is cancelled in the
+//! same transaction.
+
+use crate::error::Error;
+use crate::store::actions;
+use crate::store::enrollments::{self, Enrollment};
+use domain::contract::{ActionCancelled, Fact};
+use domain::enrollment::{EnrollmentStatus, ExitReason};
+use domain::ids::{ActionId, EnrollmentId, TenantId};
+use domain::outbox::NewMessage;
+use pg::{Db, Scope, Tx};
+
+/// What the engine says about the end.
+#[derive(Clone, Debug)]
+pub struct End {
+    pub exit_reason: ExitReason,
+    /// Free text of the caller.
+    pub reason: Option<String>,
+}
+
+/// Ends an active enrollment. One that has ended with the same status already is answered as it is: a repeated request
+/// changes nothing.
+pub async fn end(
+    db: &Db,
+    tenant: TenantId,
+    id: EnrollmentId,
+    end: End,
+) -> Result<Enrollment, Error> {
+    let (scope, db_of_outbox) = (Scope::Tenant(tenant.clone()), db.clone());
+    db.run_tx("end_enrollment", scope, move |tx| {
+        let (tenant, end, db) = (tenant.clone(), end.clone(), db_of_outbox.clone());
+        Box::pin(async move { end_in(&db, tx, &tenant, id, &end).await })
+    })
+    .await
+}
+
+async fn end_in(
+    db: &Db,
+    tx: &Tx,
+    tenant: &TenantId,
+    id: EnrollmentId,
+    end: &End,
+) -> Result<Enrollment, Error> {
+    if !enrollments::lock(tx, tenant, id).await? {
+        return Err(Error::EnrollmentNotFound);
+    }
+    let before = enrollments::find(tx, tenant, id)
+        .await?
+        .ok_or(Error::EnrollmentNotFound)?;
+    if before.status != EnrollmentStatus::Active {
+        let repeated = before.exit_reason == Some(end.exit_reason);
+        return if repeated {
+            Ok(before)
+        } else {
+            Err(Error::EnrollmentExited)
+        };
+    }
+    let mut ended =
+        enrollments::end(tx, tenant, &[id], end.exit_reason, end.reason.as_deref()).await?;
+    let ended = ended.pop().ok_or(Error::EnrollmentExited)?;
+    let mut cancelled = actions::cancel(tx, tenant, &[id]).await?;
+    if let Some(actions) = cancelled.remove(&id) {
+        db.add_to_outbox(tx, &[cancellation(tenant, &ended, actions)])
+            .await?;
+    }
+    Ok(ended)
+}
+
+fn cancellation(tenant: &TenantId, ended: &Enrollment, actions: Vec<ActionId>) -> NewMessage {
+    ActionCancelled {
+        tenant_id: tenant.clone(),
+        workflow_id: ended.workflow_id,
+        enrollment_id: ended.id,
+        contact_id: ended.contact_id.clone(),
+        exit_reason: ended.exit_reason,
+        cancelled_actions: u32::try_from(actions.len()).unwrap_or(u32::MAX),
+        cancelled_action_ids: actions,
+        cancelled_at: ended.exited_at.unwrap_or(ended.created_at),
+        enrollment_version: i64::from(ended.version),
+    }
+    .into_message(None)
+}

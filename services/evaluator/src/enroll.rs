@@ -1,0 +1,321 @@
+//! Enrolling contacts in a workflow. The unique index decides who is first; what a contact did before is read after the
+//! insert as well, so a decision that was overtaken is made again.
+
+use crate::error::Error;
+use crate::on_enroll::{self, Held};
+use crate::recheck;
+use crate::store::enrollments::{self, Enrollment, New};
+use crate::store::{judged, planning, workflows};
+use domain::contract::{EnrollmentCreated, Fact};
+use domain::enrollment::ExitReason;
+use domain::goal::OnEnroll;
+use domain::ids::{ContactId, EnrollmentId, GoalId, TenantId, WorkflowId};
+use domain::outbox::NewMessage;
+use pg::{Db, Scope, Tx};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// How often a decision is made again that others have overtaken.
+const MOST_ATTEMPTS: u32 = 5;
+
+/// A contact to be enrolled.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub contact_id: ContactId,
+    /// None: now.
+    pub enrolled_at: Option<OffsetDateTime>,
+    pub current_step: Option<Step>,
+}
+
+/// Where in the workflow a contact is: the engine's own number or name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Number(i64),
+    Name(String),
+}
+
+impl Step {
+    fn json(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Name(name) => domain::json::Json::from(name.as_str()).to_text(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Name(name) => name.clone(),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Enrolled; already ended again where a goal with `on_enroll: exit` held.
+    Created(Box<Enrollment>),
+    /// The contact has an active enrollment.
+    Existing(EnrollmentId),
+    /// A goal with `on_enroll: skip_enrollment` holds already.
+    Skipped(GoalId),
+    /// The contact was enrolled before and may not come again.
+    ReentryNotAllowed,
+    /// `enrolled_at` lies in the future.
+    InFuture,
+}
+
+/// Enrolls contacts; one outcome per request, in the same order. A contact that is named twice is enrolled once.
+pub async fn enroll(
+    db: &Db,
+    tenant: &TenantId,
+    workflow: WorkflowId,
+    requests: Vec<Request>,
+) -> Result<Vec<Outcome>, Error> {
+    let requests: Arc<[Request]> = requests.into();
+    let mut attempt = 1;
+    loop {
+        let (tenant, requests, db_of_outbox) = (tenant.clone(), Arc::clone(&requests), db.clone());
+        let scope = Scope::Tenant(tenant.clone());
+        let outcome = db
+            .run_tx("enroll", scope, move |tx| {
+                let (tenant, requests, db) =
+                    (tenant.clone(), Arc::clone(&requests), db_of_outbox.clone());
+                Box::pin(async move {
+                    Enrolling {
+                        db: &db,
+                        tx,
+                        tenant: &tenant,
+                        workflow,
+                    }
+                    .enroll(&requests)
+                    .await
+                })
+            })
+            .await;
+        match outcome {
+            Err(Error::Overtaken) if attempt < MOST_ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// One attempt, inside its transaction.
+struct Enrolling<'a> {
+    db: &'a Db,
+    tx: &'a Tx,
+    tenant: &'a TenantId,
+    workflow: WorkflowId,
+}
+
+impl Enrolling<'_> {
+    async fn enroll(&self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
+        let workflow = workflows::find(self.tx, self.tenant, self.workflow)
+            .await?
+            .ok_or(Error::WorkflowNotFound)?;
+        planning::anew(self.tx).await?;
+        let now = judged::clock(self.tx).await?;
+        let in_future = |request: &Request| request.enrolled_at.is_some_and(|at| at > now);
+
+        // Of several requests for one contact the first counts.
+        let mut wanted: BTreeMap<&ContactId, &Request> = BTreeMap::new();
+        for request in requests.iter().filter(|request| !in_future(request)) {
+            wanted.entry(&request.contact_id).or_insert(request);
+        }
+        let mut outcomes = HashMap::new();
+        let open = self
+            .without_earlier(&wanted, workflow.allow_reentry, &mut outcomes)
+            .await?;
+        let since: Vec<(&ContactId, OffsetDateTime)> = open
+            .iter()
+            .map(|request| (&request.contact_id, request.enrolled_at.unwrap_or(now)))
+            .collect();
+        let mut holding = on_enroll::holding(self.tx, self.tenant, self.workflow, &since).await?;
+        let mut entering = Vec::new();
+        for request in open {
+            match holding.get(&request.contact_id) {
+                Some(held) if held.on_enroll == OnEnroll::SkipEnrollment => {
+                    outcomes.insert(request.contact_id.clone(), Outcome::Skipped(held.goal_id));
+                }
+                _ => entering.push(request),
+            }
+        }
+        holding.retain(|_, held| held.on_enroll == OnEnroll::Exit);
+        self.enter(&entering, workflow.allow_reentry, &holding, &mut outcomes)
+            .await?;
+        answers(requests, in_future, &outcomes)
+    }
+
+    /// The requests that nothing speaks against so far; the outcome of the others.
+    async fn without_earlier<'r>(
+        &self,
+        wanted: &BTreeMap<&ContactId, &'r Request>,
+        allow_reentry: bool,
+        outcomes: &mut HashMap<ContactId, Outcome>,
+    ) -> Result<Vec<&'r Request>, Error> {
+        let earlier = self.standing(wanted.keys().copied()).await?;
+        let mut open = Vec::new();
+        for (&contact, &request) in wanted {
+            let outcome = match earlier.get(contact) {
+                Some(Standing {
+                    active: Some(id), ..
+                }) => Outcome::Existing(*id),
+                Some(Standing { ended: true, .. }) if !allow_reentry => Outcome::ReentryNotAllowed,
+                _ => {
+                    open.push(request);
+                    continue;
+                }
+            };
+            outcomes.insert(contact.clone(), outcome);
+        }
+        Ok(open)
+    }
+
+    async fn standing(
+        &self,
+        contacts: impl Iterator<Item = &ContactId>,
+    ) -> Result<HashMap<ContactId, Standing>, Error> {
+        let contacts: Vec<&str> = contacts.map(ContactId::as_str).collect();
+        let mut standing: HashMap<ContactId, Standing> = HashMap::new();
+        for (contact, id, active) in
+            enrollments::standing(self.tx, self.tenant, self.workflow, &contacts).await?
+        {
+            let entry = standing.entry(contact).or_default();
+            if active {
+                entry.active = Some(id);
+            } else {
+                entry.ended = true;
+            }
+        }
+        Ok(standing)
+    }
+
+    /// Makes the enrollments, ends those whose goal holds already, and writes what follows from the others.
+    async fn enter(
+        &self,
+        entering: &[&Request],
+        allow_reentry: bool,
+        holding: &HashMap<ContactId, Held>,
+        outcomes: &mut HashMap<ContactId, Outcome>,
+    ) -> Result<(), Error> {
+        let new: Vec<New> = entering.iter().map(|request| new(request)).collect();
+        let made = enrollments::insert(self.tx, self.tenant, self.workflow, &new).await?;
+        let made: HashMap<ContactId, Enrollment> = made
+            .into_iter()
+            .map(|e| (e.contact_id.clone(), e))
+            .collect();
+        // Others may have come first, or have come and gone, since the first look.
+        let now_there = if made.len() < new.len() || !allow_reentry {
+            self.standing(entering.iter().map(|request| &request.contact_id))
+                .await?
+        } else {
+            HashMap::new()
+        };
+        for request in entering {
+            let there = now_there
+                .get(&request.contact_id)
+                .copied()
+                .unwrap_or_default();
+            match made.get(&request.contact_id) {
+                Some(_) if there.ended && !allow_reentry => return Err(Error::Overtaken),
+                Some(_) => {}
+                None => {
+                    let id = there.active.ok_or(Error::Overtaken)?;
+                    outcomes.insert(request.contact_id.clone(), Outcome::Existing(id));
+                }
+            }
+        }
+        let (satisfied, active): (Vec<Enrollment>, Vec<Enrollment>) = made
+            .into_values()
+            .partition(|enrollment| holding.contains_key(&enrollment.contact_id));
+        self.tell(entering, &active).await?;
+        let ids: Vec<EnrollmentId> = satisfied.iter().map(|enrollment| enrollment.id).collect();
+        let ended = enrollments::end(
+            self.tx,
+            self.tenant,
+            &ids,
+            ExitReason::AlreadySatisfied,
+            None,
+        )
+        .await?;
+        for enrollment in active.into_iter().chain(ended) {
+            outcomes.insert(
+                enrollment.contact_id.clone(),
+                Outcome::Created(Box::new(enrollment)),
+            );
+        }
+        Ok(())
+    }
+
+    /// The fact of each enrollment, and the rechecks: no event can fall between an enrollment and its evaluation. Nothing is
+    /// told of an enrollment that ended with its beginning: nobody is to act on it.
+    async fn tell(&self, entering: &[&Request], active: &[Enrollment]) -> Result<(), Error> {
+        let steps: HashMap<&ContactId, Option<&Step>> = entering
+            .iter()
+            .map(|request| (&request.contact_id, request.current_step.as_ref()))
+            .collect();
+        let ids: Vec<EnrollmentId> = active.iter().map(|enrollment| enrollment.id).collect();
+        let mut messages = recheck::commands(self.tenant, self.workflow, &ids);
+        messages.extend(active.iter().map(|enrollment| {
+            let step = steps.get(&enrollment.contact_id).copied().flatten();
+            created(self.tenant, enrollment, step)
+        }));
+        Ok(self.db.add_to_outbox(self.tx, &messages).await?)
+    }
+}
+
+/// How a contact stands to the workflow.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    active: Option<EnrollmentId>,
+    ended: bool,
+}
+
+fn new(request: &Request) -> New {
+    New {
+        id: Uuid::now_v7().into(),
+        contact_id: request.contact_id.clone(),
+        enrolled_at: request.enrolled_at,
+        current_step: request.current_step.as_ref().map(Step::json),
+    }
+}
+
+fn created(tenant: &TenantId, enrollment: &Enrollment, step: Option<&Step>) -> NewMessage {
+    EnrollmentCreated {
+        tenant_id: tenant.clone(),
+        workflow_id: enrollment.workflow_id,
+        enrollment_id: enrollment.id,
+        contact_id: enrollment.contact_id.clone(),
+        enrolled_at: enrollment.enrolled_at,
+        created_at: enrollment.created_at,
+        current_step: step.map(Step::text),
+        enrollment_version: i64::from(enrollment.version),
+    }
+    .into_message(None)
+}
+
+/// The outcome of each request. One that repeats another finds what that one made.
+fn answers(
+    requests: &[Request],
+    in_future: impl Fn(&Request) -> bool,
+    outcomes: &HashMap<ContactId, Outcome>,
+) -> Result<Vec<Outcome>, Error> {
+    let mut answered: HashSet<&ContactId> = HashSet::new();
+    let mut answers = Vec::with_capacity(requests.len());
+    for request in requests {
+        if in_future(request) {
+            answers.push(Outcome::InFuture);
+            continue;
+        }
+        let again = !answered.insert(&request.contact_id);
+        answers.push(
+            match outcomes.get(&request.contact_id).ok_or(Error::Overtaken)? {
+                Outcome::Created(enrollment) if again => Outcome::Existing(enrollment.id),
+                outcome => outcome.clone(),
+            },
+        );
+    }
+    Ok(answers)
+}

@@ -1,0 +1,219 @@
+//! The judgement of some pairs of workflow and contact of one tenant, in one transaction. READ COMMITTED: every lock is taken by a
+//! statement of its own, and what it protects is read by a later one.
+
+use crate::configuration::{self, Configuration};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::reading::Reading;
+use crate::record;
+use crate::store::achievements::{self, Achievement};
+use crate::store::judged::{self, Locked};
+use crate::store::{Pair, Pairs, locks, planning};
+use domain::goal::{EnrollmentFacts, GoalType, Judgement, StoredEvent, judge};
+use domain::ids::{ContactId, GoalId, TenantId, WorkflowId};
+use domain::workflow::Workflow;
+use pg::{Db, Tx};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
+use time::OffsetDateTime;
+
+/// An enrollment under judgement.
+pub struct Case<'w> {
+    pub enrollment: Locked,
+    pub workflow: &'w Workflow,
+    /// What it achieved before.
+    pub recorded: Vec<Achievement>,
+    facts: EnrollmentFacts,
+    pub judgement: Judgement,
+}
+
+impl Case<'_> {
+    /// The events that its open goals wait for.
+    fn event_names(&self) -> impl Iterator<Item = &str> {
+        let open = |id: GoalId| {
+            self.recorded
+                .iter()
+                .all(|achievement| achievement.goal_id != id)
+        };
+        self.workflow
+            .goals
+            .iter()
+            .filter(move |goal| open(goal.id()))
+            .map(|goal| goal.event_name())
+    }
+
+    /// Judges over these events, which are all that may count up to the last of them. An exit stands, whatever comes later: the
+    /// judge goes by the order of events.
+    fn judge(&mut self, events: &[StoredEvent]) {
+        self.judgement = judge(&self.facts, self.workflow, events);
+    }
+}
+
+/// What a transaction did.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    pub judged: usize,
+    pub exits: usize,
+    pub achievements: Vec<GoalType>,
+    /// The database clock before the commit, and the moment at which it was read.
+    pub clock: Option<(OffsetDateTime, Instant)>,
+}
+
+/// Judges the active enrollments of these pairs. Doing it again changes nothing.
+pub async fn judge_pairs(
+    (db, tx): (&Db, &Tx),
+    tenant: &TenantId,
+    pairs: &[Pair],
+    known: &Configuration,
+    metrics: &Metrics,
+) -> Result<Done, Error> {
+    let workflows: BTreeSet<WorkflowId> = pairs.iter().map(|(workflow, _)| *workflow).collect();
+    let workflows: Vec<WorkflowId> = workflows.into_iter().collect();
+    planning::anew(tx).await?;
+    locks::share_workflows(tx, tenant, workflows.iter().copied()).await?;
+    let workflows = configuration::under_fence(tx, tenant, &workflows, known, metrics).await?;
+    let live = Pairs::of(
+        pairs
+            .iter()
+            .filter(|(workflow, _)| workflows.contains_key(workflow)),
+    );
+    if live.is_empty() {
+        return Ok(Done::default());
+    }
+    let locked = judged::lock_active(tx, tenant, &live).await?;
+    if locked.is_empty() {
+        return Ok(Done::default());
+    }
+    let (mut cases, now) = with_history(tx, tenant, locked, &workflows).await?;
+    let clock = Some((now, Instant::now()));
+    let events = judge_stored(tx, tenant, &mut cases).await?;
+    let (achievements, exits) = record::write((db, tx), tenant, &cases, &events, now).await?;
+    Ok(Done {
+        judged: cases.len(),
+        exits,
+        achievements,
+        clock,
+    })
+}
+
+/// The cases, each with what was before; and the database clock, which is after all the locks.
+async fn with_history<'w>(
+    tx: &Tx,
+    tenant: &TenantId,
+    locked: Vec<Locked>,
+    workflows: &'w HashMap<WorkflowId, Workflow>,
+) -> Result<(Vec<Case<'w>>, OffsetDateTime), Error> {
+    let pairs: Vec<Pair> = locked
+        .iter()
+        .map(|locked| (locked.workflow_id, locked.contact_id.clone()))
+        .collect();
+    let pairs = Pairs::of(&pairs);
+    let (achievements, ends, now) = futures_util::try_join!(
+        achievements::of_pairs(tx, tenant, &pairs),
+        judged::ends(tx, tenant, &pairs),
+        judged::clock(tx)
+    )?;
+    let mut by_pair: HashMap<Pair, Vec<Achievement>> = HashMap::new();
+    for achievement in achievements {
+        by_pair
+            .entry((achievement.workflow_id, achievement.contact_id.clone()))
+            .or_default()
+            .push(achievement);
+    }
+    let mut cases = Vec::with_capacity(locked.len());
+    for enrollment in locked {
+        let Some(workflow) = workflows.get(&enrollment.workflow_id) else {
+            continue;
+        };
+        let pair = (enrollment.workflow_id, enrollment.contact_id.clone());
+        let (recorded, earlier): (Vec<_>, Vec<_>) = by_pair
+            .remove(&pair)
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|achievement| achievement.enrollment_id == enrollment.id);
+        let facts = EnrollmentFacts {
+            id: enrollment.id,
+            enrolled_at: enrollment.enrolled_at,
+            created_at: enrollment.created_at,
+            already: recorded
+                .iter()
+                .map(|achievement| (achievement.goal_id, achievement.achieved_at))
+                .collect(),
+            catch_up: false,
+            closed_before: ends.get(&pair).copied(),
+            credited: earlier
+                .iter()
+                .map(|achievement| achievement.event_id)
+                .collect(),
+            active: true,
+        };
+        cases.push(Case {
+            enrollment,
+            workflow,
+            recorded,
+            facts,
+            judgement: Judgement::default(),
+        });
+    }
+    Ok((cases, now))
+}
+
+/// The events that met a goal, by contact.
+pub type Met = BTreeMap<ContactId, Vec<StoredEvent>>;
+
+/// Judges every case over its contact's stored events.
+async fn judge_stored(tx: &Tx, tenant: &TenantId, cases: &mut [Case<'_>]) -> Result<Met, Error> {
+    let mut of_contact: BTreeMap<ContactId, Vec<usize>> = BTreeMap::new();
+    for (place, case) in cases.iter_mut().enumerate() {
+        case.judge(&[]);
+        of_contact
+            .entry(case.enrollment.contact_id.clone())
+            .or_default()
+            .push(place);
+    }
+    let mut reading = Reading::default();
+    for (contact, places) in &of_contact {
+        let open = || {
+            places
+                .iter()
+                .map(|&place| &cases[place])
+                .filter(|case| case.judgement.exit.is_none())
+        };
+        if let Some(since) = open().map(|case| case.enrollment.enrolled_at).min() {
+            reading.add(contact.clone(), since, open().flat_map(Case::event_names));
+        }
+    }
+    let mut met = Met::new();
+    while reading.is_open() {
+        for (contact, mut events) in reading.next(tx, tenant).await? {
+            let Some(places) = of_contact.get(&contact) else {
+                continue;
+            };
+            // What meets no goal cannot count: it need not be kept while the rest is read.
+            events.retain(|event| {
+                places
+                    .iter()
+                    .any(|&place| meets(cases[place].workflow, event))
+            });
+            let met = met.entry(contact.clone()).or_default();
+            met.append(&mut events);
+            for &place in places {
+                cases[place].judge(met);
+            }
+            if places
+                .iter()
+                .all(|&place| cases[place].judgement.exit.is_some())
+            {
+                reading.close(&contact);
+            }
+        }
+    }
+    Ok(met)
+}
+
+fn meets(workflow: &Workflow, event: &StoredEvent) -> bool {
+    workflow
+        .goals
+        .iter()
+        .any(|goal| goal.verdict(&event.event_name, &event.properties).is_ok())
+}

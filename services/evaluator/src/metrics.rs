@@ -1,0 +1,86 @@
+//! The instruments of the evaluation.
+
+use domain::goal::GoalType;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
+use std::time::Duration;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    received: Counter<u64>,
+    evaluations: Counter<u64>,
+    achievements: Counter<u64>,
+    exits: Counter<u64>,
+    nominations: Counter<u64>,
+    latency: Histogram<f64>,
+    transactions: Counter<u64>,
+    unreadable: Counter<u64>,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let meter = opentelemetry::global::meter("goalpost.evaluator");
+        let counter = |name: &'static str, what: &'static str| {
+            meter.u64_counter(name).with_description(what).build()
+        };
+        Self {
+            received: counter("goal.events.received", "Stored events taken from the bus."),
+            evaluations: counter("goal.evaluations", "Enrollments judged."),
+            achievements: counter("goal.achievements", "Achievements recorded, by goal type."),
+            exits: counter("goal.exits", "Enrollments that left by a goal."),
+            nominations: counter(
+                "goal.nominations",
+                "Pairs of workflow and contact that an event or a recheck named.",
+            ),
+            transactions: counter("goal.evaluation.transactions", "Transactions that judged."),
+            unreadable: counter(
+                "goal.configuration.unreadable",
+                "Workflows left out because this version cannot read them.",
+            ),
+            latency: meter
+                .f64_histogram("goal.evaluation.latency")
+                .with_unit("s")
+                .with_description(
+                    "From the storing of an event that nominated to the commit of its judgement.",
+                )
+                .build(),
+        }
+    }
+
+    pub fn received(&self, events: usize) {
+        self.received.add(count(events), &[]);
+    }
+
+    pub fn nominated(&self, pairs: usize) {
+        self.nominations.add(count(pairs), &[]);
+    }
+
+    /// A transaction that judged has committed.
+    pub fn judged(
+        &self,
+        enrollments: usize,
+        exits: usize,
+        achievements: impl Iterator<Item = GoalType>,
+    ) {
+        self.transactions.add(1, &[]);
+        self.evaluations.add(count(enrollments), &[]);
+        self.exits.add(count(exits), &[]);
+        for goal_type in achievements {
+            self.achievements
+                .add(1, &[KeyValue::new("goal_type", goal_type.as_str())]);
+        }
+    }
+
+    pub fn latency(&self, latency: Duration) {
+        self.latency.record(latency.as_secs_f64(), &[]);
+    }
+
+    pub fn unreadable_workflow(&self) {
+        self.unreadable.add(1, &[]);
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,107 @@
+//! `evaluator.enrollments` as the judge needs it: many at once, locked, with what came before them, and their ends.
+
+use super::{Pair, Pairs, id, parsed};
+use domain::ids::{ContactId, EnrollmentId, TenantId, WorkflowId};
+use pg::{Error, Tx};
+use std::collections::HashMap;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// An active enrollment, locked by this transaction.
+#[derive(Clone, Debug)]
+pub struct Locked {
+    pub id: EnrollmentId,
+    pub workflow_id: WorkflowId,
+    pub contact_id: ContactId,
+    pub version: i32,
+    pub enrolled_at: OffsetDateTime,
+    pub created_at: OffsetDateTime,
+}
+
+// `exited_at IS NULL` is `status = 'active'` (a CHECK says so) without its index: where there are no statistics yet, the
+// planner would take that index for tiny and read all of it.
+const LOCK_ACTIVE: &str = "SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at \
+     FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.exited_at IS NULL AND e.id = ANY (ARRAY( \
+       SELECT f.id FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
+         SELECT c.id FROM evaluator.enrollments c WHERE c.tenant_id = $1 AND c.status = 'active' \
+         AND c.workflow_id = n.workflow_id AND c.contact_id = n.contact_id OFFSET 0) AS f)) \
+     ORDER BY e.id FOR UPDATE";
+
+/// Locks the active enrollments of these pairs, ids ascending. One that ended while this waited is not among them.
+pub async fn lock_active(
+    tx: &Tx,
+    tenant: &TenantId,
+    pairs: &Pairs<'_>,
+) -> Result<Vec<Locked>, Error> {
+    let rows = tx
+        .query(
+            LOCK_ACTIVE,
+            &[&tenant.as_str(), &pairs.workflows, &pairs.contacts],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Locked {
+                id: id(row, "id")?,
+                workflow_id: id(row, "workflow_id")?,
+                contact_id: parsed(row, "contact_id")?,
+                version: row.try_get("version")?,
+                enrolled_at: row.try_get("enrolled_at")?,
+                created_at: row.try_get("created_at")?,
+            })
+        })
+        .collect()
+}
+
+const ENDS: &str = "SELECT n.workflow_id, n.contact_id, x.ended_at \
+     FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
+       SELECT max(e.exited_at) AS ended_at FROM evaluator.enrollments e WHERE e.tenant_id = $1 \
+       AND e.workflow_id = n.workflow_id AND e.contact_id = n.contact_id AND e.exited_at IS NOT NULL) AS x \
+     WHERE x.ended_at IS NOT NULL";
+
+/// When the last of the earlier enrollments of each pair ended, where there was one.
+pub async fn ends(
+    tx: &Tx,
+    tenant: &TenantId,
+    pairs: &Pairs<'_>,
+) -> Result<HashMap<Pair, OffsetDateTime>, Error> {
+    let rows = tx
+        .query(ENDS, &[&tenant.as_str(), &pairs.workflows, &pairs.contacts])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                (id(row, "workflow_id")?, parsed(row, "contact_id")?),
+                row.try_get("ended_at")?,
+            ))
+        })
+        .collect()
+}
+
+const CLOCK: &str = "SELECT clock_timestamp()";
+
+/// The database clock now, which is after every lock that the transaction took before.
+pub async fn clock(tx: &Tx) -> Result<OffsetDateTime, Error> {
+    Ok(tx.query_one(CLOCK, &[]).await?.try_get(0)?)
+}
+
+const EXIT: &str = "UPDATE evaluator.enrollments e SET status = 'completed_goal', exit_reason = 'goal_achieved', \
+     exited_at = $2, goal_reached_at = x.goal_reached_at, version = e.version + 1 \
+     FROM unnest($3::uuid[], $4::timestamptz[]) AS x (id, goal_reached_at) \
+     WHERE e.tenant_id = $1 AND e.id = ANY($3) AND e.id = x.id AND e.exited_at IS NULL";
+
+/// Ends enrollments, locked by this transaction, that reached their goal: each with the time at which it did.
+pub async fn exit(
+    tx: &Tx,
+    tenant: &TenantId,
+    exited_at: OffsetDateTime,
+    exits: &[(EnrollmentId, OffsetDateTime)],
+) -> Result<u64, Error> {
+    let (ids, reached): (Vec<Uuid>, Vec<OffsetDateTime>) =
+        exits.iter().map(|(id, at)| (id.as_uuid(), *at)).unzip();
+    tx.execute(EXIT, &[&tenant.as_str(), &exited_at, &ids, &reached])
+        .await
+}
+
+/// Every statement here, for the test that prepares them all.
+pub const STATEMENTS: [&str; 4] = [LOCK_ACTIVE, ENDS, CLOCK, EXIT];

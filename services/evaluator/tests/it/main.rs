@@ -1,0 +1,14 @@
+//! The evaluator over HTTP and the bus, against a real PostgreSQL and a real RabbitMQ.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod actions;
+mod batches;
+mod bus_side;
+mod counting;
+mod enrolling;
+mod exits;
+mod logic;
+mod on_enroll;
+mod races;
+mod sql;
+mod support;

@@ -1,0 +1,179 @@
+//! Every statement is prepared as the login that runs it; the hot ones have the plan they are meant to have.
+
+use goalpost_evaluator::store::{
+    achievements, actions, configuration, enrollments, events, judged, locks, planning, workflows,
+};
+use testkit::Database;
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_by_its_login() {
+    let database = Database::create().await.unwrap();
+    let tenant = database.login("goalpost_evaluator").await.unwrap();
+    let of_tenant: [&[&str]; 9] = [
+        &achievements::STATEMENTS,
+        &actions::STATEMENTS,
+        &configuration::STATEMENTS[1..],
+        &enrollments::STATEMENTS,
+        &events::STATEMENTS,
+        &judged::STATEMENTS,
+        &locks::STATEMENTS,
+        &planning::STATEMENTS,
+        &workflows::STATEMENTS,
+    ];
+    for sql in of_tenant.into_iter().flatten() {
+        assert!(
+            sql.contains("$1") || !sql.contains(" FROM evaluator."),
+            "no tenant: {sql}"
+        );
+        tenant
+            .prepare(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+    let system = database.login("goalpost_evaluator_system").await.unwrap();
+    system.prepare(configuration::STATEMENTS[0]).await.unwrap();
+}
+
+/// A session of the service's login, as its transactions have it.
+async fn session(database: &Database) -> tokio_postgres::Client {
+    let service = database.login("goalpost_evaluator").await.unwrap();
+    service.batch("BEGIN").await;
+    service.query(planning::STATEMENTS[0], &[]).await.unwrap();
+    service
+        .query("SELECT set_config('app.tenant_id', 'demo', true)", &[])
+        .await
+        .unwrap();
+    service
+}
+
+/// Over several months, each of which was empty when the statement was planned first.
+#[tokio::test]
+async fn candidate_events_are_read_by_the_index_on_contacts_and_of_the_months_that_matter() {
+    let database = Database::create().await.unwrap();
+    database.seed_tenant("demo").await.unwrap();
+    let maintainer = database.login("goalpost_maintainer").await.unwrap();
+    let months = "SELECT ingest.make_partition((now() - n * interval '1 month')::date) FROM generate_series(1, 3) AS n";
+    maintainer.query(months, &[]).await.unwrap();
+    let sql = database.superuser().await.unwrap();
+    sql.batch("ANALYZE").await;
+
+    let service = session(&database).await;
+    let prepare = "PREPARE page (text, text[], timestamptz[], uuid[], text[], bigint) AS ";
+    service
+        .batch(&format!("{prepare}{}", events::STATEMENTS[0]))
+        .await;
+    let execute = "EXECUTE page ('demo', '{c-1,c-2,c-3}', array_fill(now() - interval '10 minutes', '{3}'), \
+         array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}'), array_fill('contact.tag.added'::text, '{3}'), 200)";
+    for _ in 0..6 {
+        service.lines(execute).await;
+    }
+    let fill = "INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, time_clamped, tenant_id, \
+         event_name, contact_id, properties) \
+         SELECT t.at, t.at, t.at, gen_random_uuid(), false, 'demo', 'contact.tag.added', 'c-' || n % 500, '{}' \
+         FROM (SELECT n, now() - n * interval '2 minutes' AS at FROM generate_series(1, 60000) AS n) AS t";
+    sql.execute(fill, &[]).await.unwrap();
+
+    let plan = service
+        .lines(&format!(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {execute}"
+        ))
+        .await;
+    let filled = sql
+        .query(
+            "SELECT DISTINCT tableoid::regclass::text FROM ingest.events_raw ORDER BY 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert!(filled.len() >= 3);
+    let mut left_out = 0;
+    for month in filled.iter().map(|row| row.get::<_, String>(0)) {
+        let month = month.trim_start_matches("ingest.");
+        let scan = format!("Index Scan using {month}_tenant_id_contact_id_event_time_idx");
+        let line = plan.iter().find(|line| line.contains(&scan));
+        let line = line.unwrap_or_else(|| panic!("{month}: {plan:#?}"));
+        left_out += usize::from(line.contains("never executed"));
+    }
+    assert_eq!(
+        left_out,
+        filled.len() - 1,
+        "months that cannot matter are read: {plan:#?}"
+    );
+}
+
+/// Planned first while there is nothing, and still right when there is much.
+#[tokio::test]
+async fn enrollments_and_their_history_are_found_by_their_contacts() {
+    let database = Database::create().await.unwrap();
+    let sql = database.superuser().await.unwrap();
+    sql.batch("ANALYZE").await;
+    let service = session(&database).await;
+    let statements = [
+        ("lock_active", judged::STATEMENTS[0]),
+        ("ends", judged::STATEMENTS[1]),
+        ("of_pairs", achievements::STATEMENTS[0]),
+    ];
+    let execute = |name: &str| {
+        format!(
+            "EXECUTE {name} ('demo', array_fill('00000000-0000-0000-0000-000000000001'::uuid, '{{2}}'), '{{c-1,c-2}}')"
+        )
+    };
+    for (name, statement) in statements {
+        service
+            .batch(&format!(
+                "PREPARE {name} (text, uuid[], text[]) AS {statement}"
+            ))
+            .await;
+        for _ in 0..6 {
+            service.lines(&execute(name)).await;
+        }
+    }
+    sql.batch(
+        "INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at) \
+         SELECT 'demo', gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'c-' || n, now(), now() \
+         FROM generate_series(1, 20000) AS n; \
+         INSERT INTO evaluator.workflow_goal_achievements (tenant_id, id, workflow_id, enrollment_id, contact_id, goal_id, \
+         goal_type, goal_version, event_id, event_name, achieved_at, recorded_at, criteria, trigger_event) \
+         SELECT 'demo', gen_random_uuid(), e.workflow_id, e.id, e.contact_id, gen_random_uuid(), 'tag_added', 1, \
+         gen_random_uuid(), 'x', now(), now(), '{}', '{}' FROM evaluator.enrollments e",
+    )
+    .await;
+    for (name, _) in statements {
+        let plan = service
+            .lines(&format!("EXPLAIN (COSTS OFF) {}", execute(name)))
+            .await;
+        let keyed = |line: &String| line.contains("Index Cond") && line.contains("contact_id = ");
+        // Not one scan that is bound by the tenant alone.
+        let whole = |line: &String| {
+            line.contains("Seq Scan")
+                || line.ends_with("Index Cond: (tenant_id = 'demo'::text COLLATE \"C\")")
+        };
+        assert!(
+            plan.iter().any(keyed) && !plan.iter().any(whole),
+            "{name}: {plan:#?}"
+        );
+    }
+}
+
+trait Statements {
+    async fn batch(&self, sql: &str);
+    async fn lines(&self, sql: &str) -> Vec<String>;
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test that looks at plans")]
+impl Statements for tokio_postgres::Client {
+    async fn batch(&self, sql: &str) {
+        self.batch_execute(sql).await.unwrap();
+    }
+
+    async fn lines(&self, sql: &str) -> Vec<String> {
+        let answered = self.simple_query(sql).await.unwrap();
+        answered
+            .into_iter()
+            .filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+            .collect()
+    }
+}
