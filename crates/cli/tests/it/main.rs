@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod broker;
+mod demo;
 mod dev;
 mod goalpost;
+mod operator;
 mod servers_only;
 mod stack;

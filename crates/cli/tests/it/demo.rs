@@ -1,0 +1,111 @@
+//! `goalpost demo`: the figures come out on real services, and a spoilt purchase is noticed.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::goalpost::{Goalpost, PROGRAM, enterable_directory, exists};
+
+/// Runs it to its end, without the servers of the environment: exit code and report.
+fn demo(dir: &Path, args: &[&str]) -> (i32, Value) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["demo", "--json"]).args(args);
+    command
+        .current_dir(dir)
+        .env("TMPDIR", dir)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    for name in ["DATABASE_URL", "AMQP_URL", "AMQP_MANAGEMENT_URL"] {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    println!("goalpost demo {args:?}: {}\n{text}", output.status);
+    let report = serde_json::from_str(&text).unwrap_or_default();
+    (output.status.code().unwrap(), report)
+}
+
+/// The names of the figures that differ.
+fn wrong(report: &Value) -> Vec<&str> {
+    let figures = report["figures"].as_array().unwrap().iter();
+    let wrong = figures.filter(|figure| figure["holds"] == false);
+    wrong
+        .map(|figure| figure["name"].as_str().unwrap())
+        .collect()
+}
+
+fn came_out<'a>(report: &'a Value, name: &str) -> &'a str {
+    let mut figures = report["figures"].as_array().unwrap().iter();
+    figures.find(|figure| figure["name"] == name).unwrap()["came_out"]
+        .as_str()
+        .unwrap()
+}
+
+#[test]
+fn everything_comes_out_and_a_replay_changes_nothing() {
+    let dir = enterable_directory();
+    let (code, report) = demo(dir.path(), &[]);
+    assert_eq!((code, wrong(&report)), (0, vec![]));
+    assert_eq!(report["holds"], true);
+    assert_eq!(report["exit_messages"]["faults"], Value::Array(vec![]));
+    for (name, figure) in [
+        ("events stored", "69,659"),
+        ("goals_achieved", "1,809"),
+        ("different workflow.exit.goal messages", "1,809"),
+        ("exits by a purchase of 99.99 (messages)", "0 of 9"),
+        ("exits by a purchase of 100.00 (achievements)", "1 of 1"),
+        ("replay 1: events stored", "0"),
+        ("replay 1: duplicates", "69,659"),
+    ] {
+        assert_eq!(came_out(&report, name), figure, "{name}");
+    }
+    let left: Vec<_> = std::fs::read_dir(&dir).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn the_order_does_not_matter_and_a_spoilt_purchase_does() {
+    let mut dev = Goalpost::start(["dev", "--ephemeral", "--json"]);
+    dev.file(".goalpost/dev.json");
+    let traces = dev.traces(dev.stack_directory().unwrap());
+    let (dir, on) = (dev.path("."), ".goalpost/dev.json");
+
+    let (code, report) = demo(&dir, &["--on", on, "--replays", "0", "--events-first"]);
+    assert_eq!((code, wrong(&report)), (0, vec![]));
+
+    let (code, report) = demo(&dir, &["--on", on, "--replays", "0", "--spoil"]);
+    assert_eq!((code, &report["holds"]), (1, &Value::Bool(false)));
+    assert_eq!(came_out(&report, "goals_achieved"), "1,808");
+    let wrong = wrong(&report);
+    for name in [
+        "goals_achieved",
+        "average_time_to_goal_hours",
+        "achievements listed",
+        "different workflow.exit.goal messages",
+    ] {
+        assert!(wrong.contains(&name), "{name} in {wrong:?}");
+    }
+    assert!(report["spoilt"].as_str().unwrap().contains("99.98"));
+
+    // A kill of the whole, services and all, in the middle of its life.
+    dev.signal(Signal::SIGKILL);
+    dev.end();
+    traces.vanish_within(Duration::from_secs(5));
+    assert!(!exists(dev.path(".goalpost")));
+}
+
+#[test]
+fn a_place_where_nothing_runs_is_said_so() {
+    let dir = enterable_directory();
+    let output = Command::new(PROGRAM)
+        .args(["demo", "--on", ".goalpost/dev.json"])
+        .current_dir(&dir)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("is `goalpost dev` running there?"), "{said}");
+}
