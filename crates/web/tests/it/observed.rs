@@ -111,6 +111,10 @@ async fn requests_are_logged_and_measured_by_their_pattern() {
         "{text}"
     );
 
+    assert_measured(&registry);
+}
+
+fn assert_measured(registry: &prometheus::Registry) {
     let text = prometheus::TextEncoder::new()
         .encode_to_string(&registry.gather())
         .unwrap();
