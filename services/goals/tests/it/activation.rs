@@ -1,7 +1,7 @@
 //! Activate, pause, deactivate: what is allowed from where, what it checks, and from when goals count.
 
 use crate::goals::directory;
-use crate::harness::Service;
+use crate::harness::{Service, id_of, parsed, table};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,12 +24,9 @@ async fn every_transition_is_allowed_or_refused_as_specified() {
         {
             let path = editor.workflow().await;
             for step in &steps {
-                editor
-                    .post(&format!("{path}/{step}"), json!({}))
-                    .await
-                    .json(200);
+                editor.act(&path, step).await;
             }
-            let (before, epoch) = (editor.get(&path).await.json(200), service.epoch().await);
+            let (before, epoch) = (editor.show(&path).await, service.epoch().await);
             let answer = editor.post(&format!("{path}/{action}"), json!({})).await;
             match wanted.strip_prefix('!') {
                 Some(to) => {
@@ -39,11 +36,11 @@ async fn every_transition_is_allowed_or_refused_as_specified() {
                         before["status"].as_str().unwrap()
                     );
                     assert_eq!(problem["message"], message);
-                    assert_eq!(editor.get(&path).await.json(200), before);
+                    assert_eq!(editor.show(&path).await, before);
                 }
                 None => assert_eq!(answer.json(200)["status"], wanted, "{steps:?} {action}"),
             }
-            let changed = editor.get(&path).await.json(200) != before;
+            let changed = editor.show(&path).await != before;
             assert_eq!(
                 changed,
                 wanted != before["status"] && !wanted.starts_with('!'),
@@ -66,13 +63,9 @@ async fn activating_an_active_workflow_changes_nothing() {
     let goal = editor
         .goal(&path, "tag_added", json!({"tag_name": "a"}))
         .await;
-    let active = editor
-        .post(&format!("{path}/activate"), json!({}))
-        .await
-        .json(200);
-    let (goal_before, epoch) = (editor.get(&goal).await.json(200), service.epoch().await);
-    let counts = "SELECT (SELECT count(*) FROM goals.audit) + (SELECT count(*) FROM goals.outbox)";
-    let rows = service.number(counts).await;
+    let active = editor.act(&path, "activate").await;
+    let (goal_before, epoch) = (editor.show(&goal).await, service.epoch().await);
+    let rows = service.number(WRITTEN).await;
     for body in [
         json!({}),
         json!({"catch_up": false}),
@@ -86,9 +79,9 @@ async fn activating_an_active_workflow_changes_nothing() {
             active
         );
     }
-    assert_eq!(editor.get(&goal).await.json(200), goal_before);
+    assert_eq!(editor.show(&goal).await, goal_before);
     assert_eq!(
-        (service.epoch().await, service.number(counts).await),
+        (service.epoch().await, service.number(WRITTEN).await),
         (epoch, rows)
     );
     editor
@@ -101,86 +94,56 @@ async fn activating_an_active_workflow_changes_nothing() {
         .refused(400, "unknown_field");
 }
 
+const DANGLING: &str = r#"
+    tag_added              | {"tag_id": "tag-1"}                                    | tag      | tag-1
+    form_submitted         | {"form_id": "form-123"}                                | form     | form-123
+    appointment_booked     | {"calendar_id": "cal-456"}                             | calendar | cal-456
+    appointment_booked     | {"service_id": "srv-1"}                                | service  | srv-1
+    purchase_made          | {"product_id": "prod-1"}                               | product  | prod-1
+    pipeline_stage_reached | {"stage_id": "stage-789"}                              | stage    | stage-789
+    pipeline_stage_reached | {"stage_id": "stage-789", "pipeline_id": "pipe-123"}   | pipeline | pipe-123
+"#;
+
+const WRITTEN: &str =
+    "SELECT (SELECT count(*) FROM goals.audit) + (SELECT count(*) FROM goals.outbox)";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn activation_validates_every_goal_again_and_fails_whole() {
     let service = Service::start().await;
     let editor = service.editor();
     directory(&editor).await;
-    for (goal_type, criteria, kind, id) in [
-        ("tag_added", json!({"tag_id": "tag-1"}), "tag", "tag-1"),
-        (
-            "form_submitted",
-            json!({"form_id": "form-123"}),
-            "form",
-            "form-123",
-        ),
-        (
-            "appointment_booked",
-            json!({"calendar_id": "cal-456"}),
-            "calendar",
-            "cal-456",
-        ),
-        (
-            "appointment_booked",
-            json!({"service_id": "srv-1"}),
-            "service",
-            "srv-1",
-        ),
-        (
-            "purchase_made",
-            json!({"product_id": "prod-1"}),
-            "product",
-            "prod-1",
-        ),
-        (
-            "pipeline_stage_reached",
-            json!({"stage_id": "stage-789"}),
-            "stage",
-            "stage-789",
-        ),
-        (
-            "pipeline_stage_reached",
-            json!({"stage_id": "stage-789", "pipeline_id": "pipe-123"}),
-            "pipeline",
-            "pipe-123",
-        ),
-    ] {
+    for [goal_type, criteria, kind, id] in table(DANGLING) {
         let path = editor.workflow().await;
         let fine = editor
             .goal(&path, "tag_added", json!({"tag_name": "fine"}))
             .await;
-        let goal = editor.goal(&path, goal_type, criteria).await;
+        let goal = editor.goal(&path, goal_type, parsed(criteria)).await;
         editor
             .delete(&format!("/api/v1/references/{kind}/{id}"))
             .await
             .nothing();
-        let (before, epoch) = (editor.get(&path).await.json(200), service.epoch().await);
-        let counts =
-            "SELECT (SELECT count(*) FROM goals.audit) + (SELECT count(*) FROM goals.outbox)";
-        let rows = service.number(counts).await;
-        let problem = editor
+        let state = async || {
+            let (workflow, goal) = (editor.show(&path).await, editor.show(&fine).await);
+            (
+                workflow,
+                goal,
+                service.epoch().await,
+                service.number(WRITTEN).await,
+            )
+        };
+        let before = state().await;
+        let answer = editor
             .post(&format!("{path}/activate"), json!({"catch_up": true}))
-            .await
-            .refused(400, "invalid_goal_configuration");
+            .await;
+        let problem = answer.refused(400, "invalid_goal_configuration");
+        let message = format!("Invalid goal configuration: {kind} does not exist");
         assert_eq!(
-            problem["message"],
-            format!("Invalid goal configuration: {kind} does not exist")
+            (&problem["message"], &problem["goal_id"]),
+            (&json!(message), &json!(id_of(&goal)))
         );
-        assert!(goal.ends_with(problem["goal_id"].as_str().unwrap()));
-        assert_eq!(editor.get(&path).await.json(200), before);
-        assert_eq!(
-            editor.get(&fine).await.json(200)["effective_from"],
-            json!(null)
-        );
-        assert_eq!(
-            (service.epoch().await, service.number(counts).await),
-            (epoch, rows)
-        );
+        assert_eq!(state().await, before);
         directory(&editor).await;
-        editor
-            .post(&format!("{path}/activate"), json!({}))
-            .await
-            .json(200);
+        editor.act(&path, "activate").await;
     }
 }
 
@@ -194,12 +157,11 @@ async fn activation_holds_amounts_against_the_currency_of_now() {
         .await;
     service
         .admin()
-        .patch(
+        .edit(
             "/api/v1/tenants/a",
             json!({"settings": {"default_currency": "JPY"}}),
         )
-        .await
-        .json(200);
+        .await;
     let problem = editor
         .post(&format!("{path}/activate"), json!({}))
         .await
@@ -217,11 +179,7 @@ async fn activation_holds_amounts_against_the_currency_of_now() {
 async fn a_workflow_without_goals_can_be_active() {
     let service = Service::start().await;
     let path = service.editor().workflow().await;
-    let active = service
-        .editor()
-        .post(&format!("{path}/activate"), json!({}))
-        .await
-        .json(200);
+    let active = service.editor().act(&path, "activate").await;
     assert_eq!(active["status"], "active");
     assert_eq!(active["activated_at"], active["updated_at"]);
 }
@@ -239,15 +197,12 @@ async fn goals_count_from_the_activation_and_over_a_pause() {
             .goal(&path, "tag_added", json!({"tag_name": "b"}))
             .await,
     ];
-    editor
-        .patch(&goals[1], json!({"status": "inactive"}))
-        .await
-        .json(200);
+    editor.edit(&goals[1], json!({"status": "inactive"})).await;
     let times = async || -> (Value, Vec<Value>) {
-        let workflow = editor.get(&path).await.json(200);
+        let workflow = editor.show(&path).await;
         let mut from = Vec::new();
         for goal in &goals {
-            from.push(editor.get(goal).await.json(200)["effective_from"].clone());
+            from.push(editor.show(goal).await["effective_from"].clone());
         }
         (workflow["activated_at"].clone(), from)
     };
@@ -294,5 +249,5 @@ async fn goals_count_from_the_activation_and_over_a_pause() {
     let late = editor
         .goal(&path, "tag_added", json!({"tag_name": "c"}))
         .await;
-    assert!(editor.get(&late).await.json(200)["effective_from"].as_str() > last.0.as_str());
+    assert!(editor.show(&late).await["effective_from"].as_str() > last.0.as_str());
 }

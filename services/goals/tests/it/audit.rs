@@ -1,7 +1,32 @@
 //! The audit log: who changed what and when, before and after.
 
-use crate::harness::Service;
+use crate::harness::{Service, each, id_of};
 use serde_json::{Value, json};
+
+/// The log of one object, oldest first.
+async fn log(service: &Service, path: &str) -> Vec<Value> {
+    let list = format!("/api/v1/audit?object_id={}", id_of(path));
+    let mut entries = service.viewer().walk(&list, 200).await;
+    entries.reverse();
+    entries
+}
+
+/// Each entry is the actor's and begins where the one before ended (`effective_from` apart: activations move it).
+fn assert_chained(entries: &[Value], actor: &str) {
+    let plain = |object: &Value| {
+        let mut object = object.clone();
+        object
+            .as_object_mut()
+            .map(|members| members.remove("effective_from"));
+        object
+    };
+    assert_eq!(entries[0]["before"], json!(null));
+    for (entry, next) in entries.iter().zip(entries.iter().skip(1)) {
+        assert_eq!(entry["actor"], actor);
+        assert!(entry["at"].as_str() < next["at"].as_str());
+        assert_eq!(plain(&entry["after"]), plain(&next["before"]), "{entry}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_there_with_before_and_after() {
@@ -11,141 +36,74 @@ async fn every_change_is_there_with_before_and_after() {
     let goal = editor
         .goal(&workflow, "tag_added", json!({"tag_name": "a"}))
         .await;
-    editor
-        .patch(&workflow, json!({"name": "Hello"}))
-        .await
-        .json(200);
+    editor.edit(&workflow, json!({"name": "Hello"})).await;
     for action in ["activate", "pause", "activate", "deactivate"] {
-        editor
-            .post(&format!("{workflow}/{action}"), json!({}))
-            .await
-            .json(200);
+        editor.act(&workflow, action).await;
     }
-    editor.patch(&goal, json!({"position": 2})).await.json(200);
+    editor.edit(&goal, json!({"position": 2})).await;
     editor.delete(&goal).await.nothing();
     // Nothing that was refused or changed nothing is there.
-    editor
-        .patch(&workflow, json!({"name": "Hello"}))
-        .await
-        .json(200);
-    editor
-        .post(&format!("{workflow}/pause"), json!({}))
-        .await
-        .refused(409, "invalid_transition");
+    editor.edit(&workflow, json!({"name": "Hello"})).await;
+    let pause = editor.post(&format!("{workflow}/pause"), json!({})).await;
+    pause.refused(409, "invalid_transition");
 
-    let key: Value = service
+    let keys = service
         .admin()
-        .get("/api/v1/tenants/a/api-keys")
-        .await
-        .json(200);
-    let editors = key["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|k| k["role"] == "editor")
-        .unwrap();
-    let actor = format!("key:{}", editors["id"].as_str().unwrap());
-    let id_of = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+        .walk("/api/v1/tenants/a/api-keys", 200)
+        .await;
+    let own = keys.iter().find(|key| key["role"] == "editor").unwrap();
+    let actor = format!("key:{}", own["id"].as_str().unwrap());
     for (path, object_type, actions) in [
         (
             &workflow,
             "workflow",
-            vec![
-                "created",
-                "updated",
-                "activated",
-                "paused",
-                "activated",
-                "deactivated",
-            ],
+            "created updated activated paused activated deactivated",
         ),
-        (&goal, "goal", vec!["created", "updated", "deleted"]),
+        (&goal, "goal", "created updated deleted"),
     ] {
-        let list = service
-            .viewer()
-            .get(&format!("/api/v1/audit?object_id={}", id_of(path)))
-            .await
-            .json(200);
-        let mut entries = list["items"].as_array().unwrap().clone();
-        entries.reverse();
-        let seen: Vec<&str> = entries
-            .iter()
-            .map(|e| e["action"].as_str().unwrap())
-            .collect();
-        let wanted: Vec<String> = actions
-            .iter()
-            .map(|action| format!("{object_type}.{action}"))
-            .collect();
-        assert_eq!(seen, wanted);
-        for (entry, next) in entries.iter().zip(entries.iter().skip(1)) {
-            assert_eq!(
-                (&entry["actor"], &entry["object_type"]),
-                (&json!(actor), &json!(object_type))
-            );
-            assert!(entry["at"].as_str() < next["at"].as_str());
-            // Each change begins where the one before ended (a goal's effective_from apart, which activations move).
-            let plain = |object: &Value| {
-                let mut object = object.clone();
-                object
-                    .as_object_mut()
-                    .map(|members| members.remove("effective_from"));
-                object
-            };
-            assert_eq!(plain(&entry["after"]), plain(&next["before"]), "{entry}");
-        }
-        assert_eq!(entries[0]["before"], json!(null));
+        let entries = log(&service, path).await;
+        let wanted = actions
+            .split(' ')
+            .map(|action| format!("{object_type}.{action}"));
+        assert_eq!(each(&entries, "action"), wanted.collect::<Vec<_>>());
+        assert!(
+            each(&entries, "object_type")
+                .iter()
+                .all(|found| *found == object_type)
+        );
+        assert_chained(&entries, &actor);
     }
-    let created = service
-        .viewer()
-        .get(&format!("/api/v1/audit?object_id={}", id_of(&workflow)))
-        .await
-        .json(200);
-    let last = &created["items"][0]["after"];
+    let last = log(&service, &workflow).await.pop().unwrap();
     assert_eq!(
-        *last,
-        service.viewer().get(&workflow).await.json(200),
-        "the log shows objects as they are answered"
+        last["after"],
+        service.viewer().show(&workflow).await,
+        "as it is answered"
+    );
+    assert_eq!(
+        log(&service, &goal).await.pop().unwrap()["after"],
+        json!(null)
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_read_in_pages_newest_first() {
     let service = Service::start().await;
+    let viewer = service.viewer();
+    let mut made = Vec::new();
     for _ in 0..5 {
-        service.editor().workflow().await;
+        made.insert(0, id_of(&service.editor().workflow().await).to_owned());
     }
     service.stranger().workflow().await;
-    let whole = service.viewer().get("/api/v1/audit").await.json(200);
-    let (mut walked, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = service
-            .viewer()
-            .get(&format!("/api/v1/audit?limit=2&cursor={cursor}"))
-            .await
-            .json(200);
-        walked.extend(page["items"].as_array().unwrap().iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
-    assert_eq!(whole["items"], Value::Array(walked.clone()));
-    assert_eq!(walked.len(), 5);
-    assert_eq!(
-        service
-            .viewer()
-            .get("/api/v1/audit?object_id=nothing")
-            .await
-            .json(200),
-        json!({"items": []})
-    );
-    service
-        .viewer()
+    let walked = viewer.walk("/api/v1/audit", 2).await;
+    assert_eq!(each(&walked, "object_id"), made);
+    assert_eq!(viewer.show("/api/v1/audit").await, json!({"items": walked}));
+    let none = viewer.show("/api/v1/audit?object_id=nothing").await;
+    assert_eq!(none, json!({"items": []}));
+    viewer
         .get("/api/v1/audit?object_id=%00")
         .await
         .refused(400, "nul_character");
-    service
-        .viewer()
+    viewer
         .get("/api/v1/audit?cursor=AAAAAAAAAAB4")
         .await
         .refused(400, "invalid_cursor");
@@ -170,10 +128,6 @@ async fn no_login_of_the_service_can_change_the_log() {
             assert_eq!(refused.code().unwrap().code(), "42501", "{login}: {sql}");
         }
     }
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.audit WHERE actor LIKE 'key:%'")
-            .await,
-        1
-    );
+    let kept = "SELECT count(*) FROM goals.audit WHERE actor LIKE 'key:%'";
+    assert_eq!(service.number(kept).await, 1);
 }

@@ -27,19 +27,16 @@ async fn a_tenant_and_its_credentials_are_made_and_work() {
     assert!(admin.created && operator.created && token.created);
     service
         .client(&admin.secret)
-        .get("/api/v1/tenants/demo")
-        .await
-        .json(200);
+        .show("/api/v1/tenants/demo")
+        .await;
     service
         .client(&operator.secret)
-        .post("/api/v1/tenants", json!({"tenant_id": "other"}))
-        .await
-        .json(201);
+        .make("/api/v1/tenants", json!({"tenant_id": "other"}))
+        .await;
     let listed = service
         .client(&admin.secret)
-        .get("/api/v1/tenants/demo/write-tokens")
-        .await
-        .json(200);
+        .show("/api/v1/tenants/demo/write-tokens")
+        .await;
     assert_eq!(listed["items"][0]["id"], token.id);
     let audited =
         "SELECT count(*) FROM goals.audit WHERE tenant_id = 'demo' AND actor = 'bootstrap'";
@@ -55,7 +52,7 @@ async fn known_secrets_may_be_given_again_and_again() {
         Handle::current(),
     )
     .unwrap();
-    let (a, b) = (TenantId::parse("a").unwrap(), TenantId::parse("b").unwrap());
+    let a = TenantId::parse("a").unwrap();
     let (key, token, operator) = (
         mint(Prefix::ApiKey).text,
         mint(Prefix::WriteToken).text,
@@ -78,15 +75,26 @@ async fn known_secrets_may_be_given_again_and_again() {
     }
     service
         .client(&key)
-        .post("/api/v1/workflows", json!({"name": "x"}))
-        .await
-        .json(201);
+        .make("/api/v1/workflows", json!({"name": "x"}))
+        .await;
     service
         .client(&operator)
-        .post("/api/v1/tenants", json!({"tenant_id": "x"}))
-        .await
-        .json(201);
+        .make("/api/v1/tenants", json!({"tenant_id": "x"}))
+        .await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn known_secrets_of_somebody_else_are_refused() {
+    let service = Service::start().await;
+    let db = Db::connect(
+        &service.database.settings("goals"),
+        "goals",
+        Handle::current(),
+    )
+    .unwrap();
+    let [a, b, nobody] = ["a", "b", "nobody"].map(|id| TenantId::parse(id).unwrap());
+    let key = mint(Prefix::ApiKey).text;
+    api_key(&db, &a, Role::Editor, Some(&key)).await.unwrap();
     let code = |refused: Result<_, Error>| refused.err().map(|error| error.code());
     let taken = Some("credential_taken");
     assert_eq!(
@@ -100,34 +108,25 @@ async fn known_secrets_may_be_given_again_and_again() {
         "another role"
     );
     assert_eq!(code(operator_key(&db, Some(&key)).await), taken);
-    assert_eq!(
-        code(write_token(&db, &a, Some(&key)).await),
-        Some("invalid_secret")
-    );
+    let invalid = Some("invalid_secret");
+    assert_eq!(code(write_token(&db, &a, Some(&key)).await), invalid);
     assert_eq!(
         code(api_key(&db, &a, Role::Viewer, Some("gpk_x")).await),
-        Some("invalid_secret")
+        invalid
     );
-    assert_eq!(
-        code(api_key(&db, &a, Role::Operator, None).await),
-        Some("invalid_secret")
-    );
-    let nobody = TenantId::parse("nobody").unwrap();
+    assert_eq!(code(api_key(&db, &a, Role::Operator, None).await), invalid);
     assert_eq!(
         code(api_key(&db, &nobody, Role::Viewer, None).await),
         Some("not_found")
     );
+    write_token(&db, &a, None).await.unwrap();
     assert_eq!(
         code(write_token(&db, &a, None).await),
         Some("too_many_live_tokens")
     );
     // Once revoked, a known secret does not come back.
-    let id = &key[4..16];
-    service
-        .admin()
-        .delete(&format!("/api/v1/tenants/a/api-keys/{id}"))
-        .await
-        .nothing();
+    let path = format!("/api/v1/tenants/a/api-keys/{}", &key[4..16]);
+    service.admin().delete(&path).await.nothing();
     assert_eq!(
         code(api_key(&db, &a, Role::Editor, Some(&key)).await),
         taken

@@ -27,7 +27,7 @@ async fn there_are_never_more_than_three_goals() {
         for refused in answers.iter().filter(|answer| answer.status != 201) {
             refused.refused(400, "max_goals_exceeded");
         }
-        let goals = editor.get(&format!("{path}/goals")).await.json(200);
+        let goals = editor.show(&format!("{path}/goals")).await;
         let positions: Vec<&Value> = goals["items"]
             .as_array()
             .unwrap()
@@ -67,10 +67,7 @@ async fn activations_and_deactivations_go_one_after_another() {
     editor
         .goal(&path, "tag_added", json!({"tag_name": "a"}))
         .await;
-    editor
-        .post(&format!("{path}/activate"), json!({}))
-        .await
-        .json(200);
+    editor.act(&path, "activate").await;
     let epoch = service.epoch().await;
     let answers = join_all((0..30).map(|n| {
         let action = ["activate", "deactivate", "pause"][n % 3];
@@ -87,9 +84,8 @@ async fn activations_and_deactivations_go_one_after_another() {
     let id = path.rsplit('/').next().unwrap();
     let log = service
         .viewer()
-        .get(&format!("/api/v1/audit?limit=200&object_id={id}"))
-        .await
-        .json(200);
+        .show(&format!("/api/v1/audit?limit=200&object_id={id}"))
+        .await;
     let mut entries = log["items"].as_array().unwrap().clone();
     entries.reverse();
     for (one, next) in entries.iter().zip(entries.iter().skip(1)) {
@@ -97,7 +93,7 @@ async fn activations_and_deactivations_go_one_after_another() {
         assert_ne!(next["before"]["status"], next["after"]["status"]);
     }
     let changes = i64::try_from(entries.len()).unwrap() - 2;
-    let workflow = editor.get(&path).await.json(200);
+    let workflow = editor.show(&path).await;
     assert_eq!(workflow, entries.last().unwrap()["after"]);
     assert_eq!(workflow["version"], changes + 2);
     assert_eq!(service.epoch().await, epoch + changes);
@@ -134,10 +130,7 @@ async fn the_epoch_counts_every_change_of_a_tenant_made_at_once() {
         let editor = editor.clone();
         async move {
             match n % 2 {
-                0 => editor
-                    .post("/api/v1/workflows", json!({"name": "w"}))
-                    .await
-                    .json(201),
+                0 => editor.make("/api/v1/workflows", json!({"name": "w"})).await,
                 _ => editor
                     .put(
                         &format!("/api/v1/references/tag/t{}", n % 4),
@@ -205,11 +198,7 @@ async fn writers_of_one_reference_see_each_other() {
             .map(|name| editor.reference("tag", "t", json!({"name": name}))),
     )
     .await;
-    let log = service
-        .viewer()
-        .get("/api/v1/audit?object_id=tag/t")
-        .await
-        .json(200);
+    let log = service.viewer().show("/api/v1/audit?object_id=tag/t").await;
     let entries = log["items"].as_array().unwrap();
     assert_eq!(
         (entries.len(), &entries[7]["action"]),

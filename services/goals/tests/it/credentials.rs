@@ -94,7 +94,7 @@ async fn a_tenant_has_at_most_two_live_tokens() {
             .await,
         1
     );
-    let next = admin.post(TOKENS, json!({})).await.json(201);
+    let next = admin.make(TOKENS, json!({})).await;
     admin
         .post(TOKENS, json!({}))
         .await
@@ -105,25 +105,20 @@ async fn a_tenant_has_at_most_two_live_tokens() {
         next["id"].as_str().unwrap()
     );
     service.execute(&expired).await;
-    admin.post(TOKENS, json!({})).await.json(201);
+    admin.make(TOKENS, json!({})).await;
     // Another tenant's tokens do not count either.
     service
         .operator()
-        .post("/api/v1/tenants/b/write-tokens", json!({}))
-        .await
-        .json(201);
+        .make("/api/v1/tenants/b/write-tokens", json!({}))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_works_until_it_is_revoked() {
     let service = Service::start().await;
-    let made = service
-        .admin()
-        .post(KEYS, json!({"role": "viewer"}))
-        .await
-        .json(201);
+    let made = service.admin().make(KEYS, json!({"role": "viewer"})).await;
     let client = service.client(made["key"].as_str().unwrap());
-    client.get("/api/v1/workflows").await.json(200);
+    client.show("/api/v1/workflows").await;
     client
         .post("/api/v1/workflows", json!({"name": "x"}))
         .await
@@ -205,31 +200,11 @@ async fn bad_requests_for_credentials_are_refused() {
 async fn credentials_are_listed_in_pages() {
     let service = Service::start().await;
     for _ in 0..5 {
-        service
-            .admin()
-            .post(KEYS, json!({"role": "editor"}))
-            .await
-            .json(201);
+        service.admin().make(KEYS, json!({"role": "editor"})).await;
     }
-    let whole = service
-        .admin()
-        .get(&format!("{KEYS}?limit=200"))
-        .await
-        .json(200);
-    let (mut walked, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = service
-            .admin()
-            .get(&format!("{KEYS}?limit=3&cursor={cursor}"))
-            .await
-            .json(200);
-        walked.extend(ids(&page).into_iter().map(str::to_owned));
-        match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
-    assert_eq!(walked, ids(&whole));
+    let whole = service.admin().show(&format!("{KEYS}?limit=200")).await;
+    let walked = service.admin().walk(KEYS, 3).await;
+    assert_eq!(json!({"items": walked}), whole);
     assert_eq!(walked.len(), 8);
     service
         .admin()

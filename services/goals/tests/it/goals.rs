@@ -1,6 +1,6 @@
 //! Goals as configuration: every type, edits, deletion, what an edit does to the moment from which a goal counts.
 
-use crate::harness::{Client, Service};
+use crate::harness::{Client, Service, id_of, parsed, table};
 use serde_json::{Value, json};
 
 /// What the criteria of the acceptance scenarios point at.
@@ -19,96 +19,52 @@ pub async fn directory(editor: &Client) {
     editor.reference("stage", "stage-789", stage).await;
 }
 
+const EVERY_TYPE: &str = r#"
+    tag_added              | {"tag_name": "Customer"}                                             | contact.tag.added
+    tag_added              | {"tag_id": "tag-1"}                                                  | contact.tag.added
+    tag_added              | {"tag_pattern": "cust*"}                                             | contact.tag.added
+    purchase_made          | {"any_purchase": true}                                               | payment.completed
+    purchase_made          | {"product_id": "prod-1", "max_amount": 9, "currency": "EUR"}         | payment.completed
+    appointment_booked     | {"calendar_id": "cal-456", "any_appointment": false}                 | appointment.booked
+    appointment_booked     | {"service_id": "srv-1"}                                              | appointment.booked
+    form_submitted         | {"form_id": "form-123"}                                              | form.submitted
+    pipeline_stage_reached | {"pipeline_id": "pipe-123", "stage_id": "stage-789"}                 | pipeline.stage.changed
+    custom_event           | {"event_name": "done", "where": [{"property": "n", "op": "gte", "value": 3}]} | done
+"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_goal_of_every_type_is_saved_active_and_tied_to_its_workflow() {
     let service = Service::start().await;
     let editor = service.editor();
     directory(&editor).await;
-    let cases = [
-        (
-            "tag_added",
-            json!({"tag_name": "Customer"}),
-            "contact.tag.added",
-        ),
-        ("tag_added", json!({"tag_id": "tag-1"}), "contact.tag.added"),
-        (
-            "tag_added",
-            json!({"tag_pattern": "cust*"}),
-            "contact.tag.added",
-        ),
-        (
-            "purchase_made",
-            json!({"any_purchase": true}),
-            "payment.completed",
-        ),
-        (
-            "purchase_made",
-            json!({"product_id": "prod-1", "max_amount": 9, "currency": "EUR"}),
-            "payment.completed",
-        ),
-        (
-            "appointment_booked",
-            json!({"calendar_id": "cal-456", "any_appointment": false}),
-            "appointment.booked",
-        ),
-        (
-            "appointment_booked",
-            json!({"service_id": "srv-1"}),
-            "appointment.booked",
-        ),
-        (
-            "form_submitted",
-            json!({"form_id": "form-123"}),
-            "form.submitted",
-        ),
-        (
-            "pipeline_stage_reached",
-            json!({"pipeline_id": "pipe-123", "stage_id": "stage-789"}),
-            "pipeline.stage.changed",
-        ),
-        (
-            "custom_event",
-            json!({"event_name": "lesson_done", "where": [{"property": "n", "op": "gte", "value": 3}]}),
-            "lesson_done",
-        ),
-    ];
-    for (goal_type, criteria, event_name) in cases {
-        let workflow = editor.workflow().await;
+    let begins = json!({"status": "active", "position": 1, "version": 1, "within": null, "on_enroll": "ignore"});
+    for [goal_type, criteria, event_name] in table(EVERY_TYPE) {
+        let (workflow, criteria) = (editor.workflow().await, parsed(criteria));
         let body = json!({"goal_type": goal_type, "criteria": criteria});
-        let made = editor
-            .post(&format!("{workflow}/goals"), body)
-            .await
-            .json(201);
-        assert!(workflow.ends_with(made["workflow_id"].as_str().unwrap()));
-        assert_eq!(made["goal_type"], goal_type);
-        assert_eq!(made["criteria"], criteria);
-        for (key, value) in [
-            ("status", json!("active")),
-            ("position", json!(1)),
-            ("version", json!(1)),
-            ("within", json!(null)),
-            ("on_enroll", json!("ignore")),
-        ] {
-            assert_eq!(made[key], value, "{key}");
+        let made = editor.make(&format!("{workflow}/goals"), body).await;
+        assert_eq!(
+            (&made["goal_type"], &made["criteria"]),
+            (&json!(goal_type), &criteria)
+        );
+        assert_eq!(made["workflow_id"], id_of(&workflow));
+        for (key, value) in begins.as_object().unwrap() {
+            assert_eq!(&made[key], value, "{key}");
         }
-        let path = format!("{workflow}/goals/{}", made["id"].as_str().unwrap());
-        assert_eq!(service.viewer().get(&path).await.json(200), made);
-        let listed = service
-            .viewer()
-            .get(&format!("{workflow}/goals"))
-            .await
-            .json(200);
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(
+            service
+                .viewer()
+                .show(&format!("{workflow}/goals/{id}"))
+                .await,
+            made
+        );
+        let listed = service.viewer().show(&format!("{workflow}/goals")).await;
         assert_eq!(listed, json!({"items": [made]}));
-        let named = format!(
-            "SELECT count(*) FROM goals.goals WHERE id = {:?} AND event_name = '{event_name}'",
-            made["id"].as_str().unwrap()
+        let kept = format!(
+            "SELECT count(*) FROM goals.goals g JOIN goals.audit a ON a.object_id = g.id::text
+             WHERE g.id = '{id}' AND g.event_name = '{event_name}' AND a.action = 'goal.created'"
         );
-        assert_eq!(service.number(&named.replace('"', "'")).await, 1);
-        let audited = format!(
-            "SELECT count(*) FROM goals.audit WHERE object_id = {:?} AND action = 'goal.created'",
-            made["id"].as_str().unwrap()
-        );
-        assert_eq!(service.number(&audited.replace('"', "'")).await, 1);
+        assert_eq!(service.number(&kept).await, 1);
     }
 }
 
@@ -145,7 +101,7 @@ async fn nulls_are_absent_and_money_stays_as_it_was_written() {
         )
         .await
         .json(200);
-    let before = editor.get(&path).await.json(200);
+    let before = editor.show(&path).await;
     let edit = r#"{"criteria": {"min_amount": 100.0}}"#;
     let edited = editor
         .raw(reqwest::Method::PATCH, &path, Some(edit.into()))
@@ -174,17 +130,14 @@ async fn positions_follow_each_other_and_order_the_list() {
         .goal(&workflow, "tag_added", json!({"tag_name": "b"}))
         .await;
     let body = json!({"goal_type": "tag_added", "criteria": {"tag_name": "c"}, "position": 1, "within": "2w", "on_enroll": "exit"});
-    let third = editor
-        .post(&format!("{workflow}/goals"), body)
-        .await
-        .json(201);
+    let third = editor.make(&format!("{workflow}/goals"), body).await;
     assert_eq!(
         (&third["within"], &third["on_enroll"]),
         (&json!("14d"), &json!("exit"))
     );
-    assert_eq!(editor.get(&second).await.json(200)["position"], 2);
+    assert_eq!(editor.show(&second).await["position"], 2);
     let order = async || {
-        let listed = editor.get(&format!("{workflow}/goals")).await.json(200);
+        let listed = editor.show(&format!("{workflow}/goals")).await;
         let names = listed["items"]
             .as_array()
             .unwrap()
@@ -193,7 +146,7 @@ async fn positions_follow_each_other_and_order_the_list() {
         names.collect::<Vec<_>>().join("")
     };
     assert_eq!(order().await, "acb");
-    editor.patch(&first, json!({"position": 9})).await.json(200);
+    editor.edit(&first, json!({"position": 9})).await;
     assert_eq!(order().await, "cba");
 }
 
@@ -216,20 +169,19 @@ async fn an_edit_makes_a_version_and_the_same_again_does_not() {
         json!({"within": null}),
     ];
     for (version, edit) in (2..).zip(edits) {
-        let edited = editor.patch(&goal, edit.clone()).await.json(200);
+        let edited = editor.edit(&goal, edit.clone()).await;
         assert_eq!(edited["version"], version, "{edit}");
         for (key, value) in edit.as_object().unwrap() {
             assert_eq!(&edited[key], value);
         }
-        let same = editor.patch(&goal, edit.clone()).await.json(200);
+        let same = editor.edit(&goal, edit.clone()).await;
         assert_eq!(same, edited, "{edit}");
     }
     assert_eq!(service.epoch().await, before + 7);
-    assert_eq!(editor.patch(&goal, json!({})).await.json(200)["version"], 8);
+    assert_eq!(editor.edit(&goal, json!({})).await["version"], 8);
     let fold = editor
-        .patch(&goal, json!({"criteria": {"tag_name": "vip"}}))
-        .await
-        .json(200);
+        .edit(&goal, json!({"criteria": {"tag_name": "vip"}}))
+        .await;
     assert_eq!(
         (&fold["criteria"]["tag_name"], &fold["version"]),
         (&json!("vip"), &json!(9))
@@ -285,17 +237,13 @@ async fn a_goal_counts_from_when_it_came_to_mean_what_it_means() {
     let early = editor
         .goal(&workflow, "tag_added", json!({"tag_name": "a"}))
         .await;
-    let from =
-        async |goal: &str| -> Value { editor.get(goal).await.json(200)["effective_from"].clone() };
+    let from = async |goal: &str| -> Value { editor.show(goal).await["effective_from"].clone() };
     assert_eq!(
         from(&early).await,
         json!(null),
         "a draft listens to nothing"
     );
-    editor
-        .post(&format!("{workflow}/activate"), json!({}))
-        .await
-        .json(200);
+    editor.act(&workflow, "activate").await;
     let activated = from(&early).await;
     assert!(activated.is_string());
 
@@ -312,7 +260,7 @@ async fn a_goal_counts_from_when_it_came_to_mean_what_it_means() {
         (json!({"status": "inactive"}), false),
         (json!({"status": "active"}), true),
     ] {
-        editor.patch(&late, edit.clone()).await.json(200);
+        editor.edit(&late, edit.clone()).await;
         let now = from(&late).await;
         assert_eq!(now != last, moves, "{edit}");
         last = now;

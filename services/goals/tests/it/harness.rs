@@ -217,6 +217,47 @@ impl Client {
         self.raw(Method::DELETE, path, None).await
     }
 
+    /// What is at a path.
+    pub async fn show(&self, path: &str) -> Value {
+        self.get(path).await.json(200)
+    }
+
+    /// What a POST made.
+    pub async fn make(&self, path: &str, body: Value) -> Value {
+        self.post(path, body).await.json(201)
+    }
+
+    /// What a PATCH made of it.
+    pub async fn edit(&self, path: &str, body: Value) -> Value {
+        self.patch(path, body).await.json(200)
+    }
+
+    /// A workflow after it was activated, paused or deactivated.
+    pub async fn act(&self, workflow: &str, action: &str) -> Value {
+        self.post(&format!("{workflow}/{action}"), json!({}))
+            .await
+            .json(200)
+    }
+
+    /// All items of a list, read in pages of `limit`.
+    pub async fn walk(&self, path: &str, limit: u8) -> Vec<Value> {
+        let path = format!(
+            "{path}{}limit={limit}",
+            if path.contains('?') { '&' } else { '?' }
+        );
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.show(&format!("{path}&cursor={cursor}")).await;
+            let found = page["items"].as_array().unwrap();
+            assert!(found.len() <= usize::from(limit));
+            items.extend(found.iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => return items,
+            }
+        }
+    }
+
     /// A new workflow's path.
     pub async fn workflow(&self) -> String {
         let made = self
@@ -277,6 +318,35 @@ impl Answer {
         assert_eq!(problem["status"], status);
         problem
     }
+}
+
+/// The id of the object at this path.
+pub fn id_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
+/// The members called `key` of a list's items.
+pub fn each(items: &[Value], key: &str) -> Vec<Value> {
+    items.iter().map(|item| item[key].clone()).collect()
+}
+
+/// A table: a line per case, columns separated by ` | `.
+pub fn table<const N: usize>(text: &'static str) -> Vec<[&'static str; N]> {
+    let cells = |line: &'static str| line.split(" | ").map(str::trim).collect::<Vec<_>>();
+    let row = |line| {
+        cells(line)
+            .try_into()
+            .unwrap_or_else(|_| panic!("not {N} columns: {line}"))
+    };
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(row)
+        .collect()
+}
+
+/// JSON of a table's cell.
+pub fn parsed(cell: &str) -> Value {
+    serde_json::from_str(cell).unwrap_or_else(|error| panic!("{error}: {cell}"))
 }
 
 /// Asks until there is something, for ten seconds.

@@ -1,43 +1,24 @@
 //! Another tenant's object is not there: its id answers exactly as an id that nobody has.
 
 use crate::goals::directory;
-use crate::harness::Service;
+use crate::harness::{Service, id_of, table};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-/// The same request for a foreign object, for one that nobody has, and for ids that are none.
-async fn asserts_equal(
-    service: &Service,
-    method: Method,
-    (foreign, ids): (&str, &[&str]),
-    body: Option<Value>,
-) {
-    let body = body.map(|body| body.to_string());
-    let (editor, admin) = (service.editor(), service.admin());
-    for client in [editor, admin] {
-        let answer = client.raw(method.clone(), foreign, body.clone()).await;
-        answer.refused(404, "not_found");
-        for nobodys in [
-            Uuid::now_v7().to_string(),
-            Uuid::nil().to_string(),
-            "x".to_owned(),
-            "%00".to_owned(),
-            "%F0%9F%8E%AF".to_owned(),
-        ] {
-            let path = ids
-                .iter()
-                .fold(foreign.to_owned(), |path, id| path.replace(id, &nobodys));
-            let unknown = client.raw(method.clone(), &path, body.clone()).await;
-            assert_eq!(
-                (unknown.status, &unknown.text),
-                (answer.status, &answer.text),
-                "{method} {path}"
-            );
-            assert_eq!(unknown.content_type, answer.content_type);
-        }
-    }
-}
+const OF_A_WORKFLOW: &str = r#"
+    GET    |              | -
+    PATCH  |              | {"name": "mine"}
+    POST   | /activate    | {}
+    POST   | /pause       | -
+    POST   | /deactivate  | {}
+    GET    | /listeners   | -
+    GET    | /goals       | -
+    POST   | /goals       | {"goal_type": "tag_added", "criteria": {"tag_name": "b"}}
+    GET    | /goals/{id}  | -
+    PATCH  | /goals/{id}  | {"position": 3}
+    DELETE | /goals/{id}  | -
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_workflows_and_goals_answer_as_unknown_ones() {
@@ -47,67 +28,41 @@ async fn foreign_workflows_and_goals_answer_as_unknown_ones() {
     let goal = stranger
         .goal(&workflow, "tag_added", json!({"tag_name": "a"}))
         .await;
-    stranger
-        .post(&format!("{workflow}/activate"), json!({}))
-        .await
-        .json(200);
-    let before = (
-        stranger.get(&workflow).await.text,
-        stranger.get(&goal).await.text,
-    );
-    let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    let (workflow_id, goal_id) = (id(&workflow), id(&goal));
-    let goal_body = json!({"goal_type": "tag_added", "criteria": {"tag_name": "b"}});
-    for (method, path, body) in [
-        (Method::GET, workflow.clone(), None),
-        (
-            Method::PATCH,
-            workflow.clone(),
-            Some(json!({"name": "mine"})),
-        ),
-        (
-            Method::POST,
-            format!("{workflow}/activate"),
-            Some(json!({})),
-        ),
-        (Method::POST, format!("{workflow}/pause"), None),
-        (
-            Method::POST,
-            format!("{workflow}/deactivate"),
-            Some(json!({})),
-        ),
-        (Method::GET, format!("{workflow}/listeners"), None),
-        (Method::GET, format!("{workflow}/goals"), None),
-        (Method::POST, format!("{workflow}/goals"), Some(goal_body)),
-        (Method::GET, goal.clone(), None),
-        (Method::PATCH, goal.clone(), Some(json!({"position": 3}))),
-        (Method::DELETE, goal.clone(), None),
-    ] {
-        let editor = service.editor();
-        let answer = editor
-            .raw(method.clone(), &path, body.as_ref().map(Value::to_string))
-            .await;
-        answer.refused(404, "not_found");
-        asserts_equal(
-            &service,
-            method,
-            (&path, &[workflow_id.as_str(), goal_id.as_str()]),
-            body,
-        )
-        .await;
+    stranger.act(&workflow, "activate").await;
+    let before = (stranger.show(&workflow).await, stranger.show(&goal).await);
+    let nobodys = [Uuid::now_v7().to_string(), Uuid::nil().to_string()];
+    let nobodys = nobodys
+        .iter()
+        .map(String::as_str)
+        .chain(["x", "%00", "%F0%9F%8E%AF"]);
+    let ids: Vec<(&str, &str)> = nobodys.map(|id| (id, id)).collect();
+    for [method, rest, body] in table(OF_A_WORKFLOW) {
+        let method: Method = method.parse().unwrap();
+        let body = (body != "-").then(|| body.to_owned());
+        for client in [service.editor(), service.admin()] {
+            let ask = async |(workflow, goal): (&str, &str)| {
+                let path = format!("/api/v1/workflows/{workflow}{}", rest.replace("{id}", goal));
+                client.raw(method.clone(), &path, body.clone()).await
+            };
+            let foreign = ask((id_of(&workflow), id_of(&goal))).await;
+            foreign.refused(404, "not_found");
+            for ids in &ids {
+                let unknown = ask(*ids).await;
+                assert_eq!(
+                    (unknown.status, &unknown.text),
+                    (404, &foreign.text),
+                    "{method} {rest}"
+                );
+                assert_eq!(unknown.content_type, foreign.content_type);
+            }
+        }
     }
     // A foreign goal under one's own workflow.
     let own = service.editor().workflow().await;
-    service
-        .editor()
-        .get(&format!("{own}/goals/{goal_id}"))
-        .await
-        .refused(404, "not_found");
+    let path = format!("{own}/goals/{}", id_of(&goal));
+    service.editor().get(&path).await.refused(404, "not_found");
     assert_eq!(
-        (
-            stranger.get(&workflow).await.text,
-            stranger.get(&goal).await.text
-        ),
+        (stranger.show(&workflow).await, stranger.show(&goal).await),
         before
     );
 }
@@ -117,9 +72,8 @@ async fn foreign_tenants_answer_as_unknown_ones() {
     let service = Service::start().await;
     let keys = service
         .client(&service.b.admin_key)
-        .get("/api/v1/tenants/b/api-keys")
-        .await
-        .json(200);
+        .show("/api/v1/tenants/b/api-keys")
+        .await;
     let key = keys["items"][0]["id"].as_str().unwrap().to_owned();
     let admin = service.admin();
     for (method, path, body) in [
@@ -191,10 +145,7 @@ async fn lists_and_look_ups_end_at_the_tenant() {
     stranger
         .goal(&workflow, "form_submitted", json!({"form_id": "form-123"}))
         .await;
-    stranger
-        .post(&format!("{workflow}/activate"), json!({}))
-        .await
-        .json(200);
+    stranger.act(&workflow, "activate").await;
     let editor = service.editor();
     let object = workflow.rsplit('/').next().unwrap();
     for path in [
@@ -206,13 +157,9 @@ async fn lists_and_look_ups_end_at_the_tenant() {
         &format!("audit?object_id={object}"),
     ] {
         let path = format!("/api/v1/{path}");
-        assert_eq!(
-            editor.get(&path).await.json(200),
-            json!({"items": []}),
-            "{path}"
-        );
+        assert_eq!(editor.show(&path).await, json!({"items": []}), "{path}");
         assert_ne!(
-            stranger.get(&path).await.json(200),
+            stranger.show(&path).await,
             json!({"items": []}),
             "{path}: the stranger sees its own"
         );
@@ -227,7 +174,7 @@ async fn lists_and_look_ups_end_at_the_tenant() {
     editor.delete(path).await.refused(404, "not_found");
     // The same id is another thing in another tenant.
     editor.put(path, json!({"name": "Mine"})).await.json(200);
-    assert_eq!(stranger.get(path).await.json(200)["name"], json!(null));
+    assert_eq!(stranger.show(path).await["name"], json!(null));
     editor.delete(path).await.nothing();
-    stranger.get(path).await.json(200);
+    stranger.show(path).await;
 }

@@ -1,6 +1,6 @@
 //! Readiness, a database that goes away, the end.
 
-use crate::harness::{Service, eventually};
+use crate::harness::{Service, eventually, id_of};
 use serde_json::{Value, json};
 use testkit::Database;
 
@@ -11,51 +11,33 @@ async fn ready(service: &Service) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
+/// Lets nobody into the service's database, or lets them in again. (From another one: nobody may close his own.)
+async fn open_database(service: &Service, open: bool) {
+    let url = service.database.superuser_url();
+    let name = id_of(&url);
+    let other_database = Database::create().await.unwrap();
+    let elsewhere = other_database.superuser().await.unwrap();
+    let sql = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {open}");
+    elsewhere.execute(&sql, &[]).await.unwrap();
+    if !open {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        elsewhere.execute(sql, &[&name]).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ready_while_the_database_answers_whether_or_not_the_broker_does() {
     let service = Service::start().await;
-    let (_, checks) = eventually("readiness", async || {
-        let answer = ready(&service).await;
-        (answer.0 == 200).then_some(answer)
-    })
-    .await;
-    assert_eq!(
-        checks["checks"],
-        json!({"serving": "ready", "self_check": "ready", "database": "ready"})
-    );
-    service.viewer().get("/api/v1/workflows").await.json(200);
+    let is_ready = async || Some(ready(&service).await).filter(|answer| answer.0 == 200);
+    let (_, checks) = eventually("readiness", is_ready).await;
+    let all = json!({"serving": "ready", "self_check": "ready", "database": "ready"});
+    assert_eq!(checks["checks"], all);
+    let list = async || service.viewer().get("/api/v1/workflows").await;
+    list().await.json(200);
 
-    let name: String = service
-        .database
-        .superuser()
-        .await
-        .unwrap()
-        .query_one("SELECT current_database()::text", &[])
-        .await
-        .unwrap()
-        .get(0);
-    // Nobody may close the database that he is connected to.
-    let other_database = Database::create().await.unwrap();
-    let elsewhere = other_database.superuser().await.unwrap();
-    elsewhere
-        .execute(
-            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
-            &[],
-        )
-        .await
-        .unwrap();
-    elsewhere
-        .execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
-            &[&name],
-        )
-        .await
-        .unwrap();
-    let answer = eventually("the outage", async || {
-        let answer = service.viewer().get("/api/v1/workflows").await;
-        (answer.status != 200).then_some(answer)
-    })
-    .await;
+    open_database(&service, false).await;
+    let away = async || Some(list().await).filter(|answer| answer.status != 200);
+    let answer = eventually("the outage", away).await;
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.headers.contains_key("retry-after"));
     assert!(
@@ -69,21 +51,10 @@ async fn ready_while_the_database_answers_whether_or_not_the_broker_does() {
         .unwrap();
     assert_eq!(live.status(), 200);
 
-    elsewhere
-        .execute(
-            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
-            &[],
-        )
-        .await
-        .unwrap();
-    eventually("the return", async || {
-        (service.viewer().get("/api/v1/workflows").await.status == 200).then_some(())
-    })
-    .await;
-    eventually("readiness", async || {
-        (ready(&service).await.0 == 200).then_some(())
-    })
-    .await;
+    open_database(&service, true).await;
+    let back = async || (list().await.status == 200).then_some(());
+    eventually("the return", back).await;
+    eventually("readiness", is_ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,10 +93,7 @@ async fn the_service_ends_when_it_is_told_and_what_was_answered_is_kept() {
     let service = Service::with_bus().await;
     let editor = service.editor();
     let workflow = editor.workflow().await;
-    editor
-        .post(&format!("{workflow}/activate"), json!({}))
-        .await
-        .json(200);
+    editor.act(&workflow, "activate").await;
     service.running.stop().await.unwrap();
     assert!(
         reqwest::get(&service.url).await.is_err(),

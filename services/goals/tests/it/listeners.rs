@@ -26,13 +26,10 @@ async fn activation_registers_every_type_and_deactivation_removes_them() {
         .goal(&path, "purchase_made", json!({"any_purchase": true}))
         .await;
     let listeners = format!("{path}/listeners");
-    assert_eq!(viewer.get(&listeners).await.json(200), json!({"items": []}));
+    assert_eq!(viewer.show(&listeners).await, json!({"items": []}));
 
-    let active = editor
-        .post(&format!("{path}/activate"), json!({}))
-        .await
-        .json(200);
-    let list = viewer.get(&listeners).await.json(200);
+    let active = editor.act(&path, "activate").await;
+    let list = viewer.show(&listeners).await;
     assert_eq!(types(&list), ["contact.tag.added", "payment.completed"]);
     for item in list["items"].as_array().unwrap() {
         assert_eq!(item["workflow_id"], active["id"]);
@@ -45,43 +42,28 @@ async fn activation_registers_every_type_and_deactivation_removes_them() {
             (&json!(0), &json!(null))
         );
     }
-    assert_eq!(viewer.get(LISTENERS).await.json(200), list);
+    assert_eq!(viewer.show(LISTENERS).await, list);
 
     editor.delete(&purchase).await.nothing();
-    assert_eq!(
-        types(&viewer.get(&listeners).await.json(200)),
-        ["contact.tag.added"]
-    );
+    assert_eq!(types(&viewer.show(&listeners).await), ["contact.tag.added"]);
     let late = editor
         .goal(&path, "custom_event", json!({"event_name": "lesson_done"}))
         .await;
-    let two = viewer.get(&listeners).await.json(200);
+    let two = viewer.show(&listeners).await;
     assert_eq!(types(&two), ["contact.tag.added", "lesson_done"]);
     assert!(two["items"][1]["registered_at"].as_str() > two["items"][0]["registered_at"].as_str());
-    editor
-        .patch(&late, json!({"status": "inactive"}))
-        .await
-        .json(200);
-    assert_eq!(
-        types(&viewer.get(&listeners).await.json(200)),
-        ["contact.tag.added"]
-    );
+    editor.edit(&late, json!({"status": "inactive"})).await;
+    assert_eq!(types(&viewer.show(&listeners).await), ["contact.tag.added"]);
 
-    editor
-        .post(&format!("{path}/pause"), json!({}))
-        .await
-        .json(200);
+    editor.act(&path, "pause").await;
     assert_eq!(
-        types(&viewer.get(&listeners).await.json(200)),
+        types(&viewer.show(&listeners).await),
         ["contact.tag.added"],
         "goals count while paused"
     );
-    editor
-        .post(&format!("{path}/deactivate"), json!({}))
-        .await
-        .json(200);
-    assert_eq!(viewer.get(&listeners).await.json(200), json!({"items": []}));
-    assert_eq!(viewer.get(LISTENERS).await.json(200), json!({"items": []}));
+    editor.act(&path, "deactivate").await;
+    assert_eq!(viewer.show(&listeners).await, json!({"items": []}));
+    assert_eq!(viewer.show(LISTENERS).await, json!({"items": []}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,10 +79,7 @@ async fn a_listener_knows_who_waits_behind_it_and_when_it_last_matched() {
     editor
         .goal(&path, "form_submitted", json!({"any_form": true}))
         .await;
-    editor
-        .post(&format!("{path}/activate"), json!({}))
-        .await
-        .json(200);
+    editor.act(&path, "activate").await;
     let workflow = path.rsplit('/').next().unwrap();
     for (tenant, contact, status) in [
         ("a", "c1", "active"),
@@ -134,11 +113,7 @@ async fn a_listener_knows_who_waits_behind_it_and_when_it_last_matched() {
             ))
             .await;
     }
-    let list = service
-        .viewer()
-        .get(&format!("{path}/listeners"))
-        .await
-        .json(200);
+    let list = service.viewer().show(&format!("{path}/listeners")).await;
     assert_eq!(types(&list), ["contact.tag.added", "form.submitted"]);
     assert_eq!(
         (
@@ -156,11 +131,28 @@ async fn a_listener_knows_who_waits_behind_it_and_when_it_last_matched() {
     );
 }
 
+/// The line of `/metrics` that starts so.
+async fn metric(service: &Service, start: &str) -> Option<String> {
+    let text = reqwest::get(format!("{}/metrics", service.admin_url))
+        .await
+        .unwrap()
+        .text()
+        .await;
+    text.unwrap()
+        .lines()
+        .find(|line| line.starts_with(start))
+        .map(str::to_owned)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_are_listed_in_pages_and_counted_by_the_gauge() {
     let service = Service::start().await;
-    let editor = service.editor();
-    for _ in 0..3 {
+    for editor in [
+        service.editor(),
+        service.editor(),
+        service.editor(),
+        service.stranger(),
+    ] {
         let path = editor.workflow().await;
         editor
             .goal(&path, "form_submitted", json!({"any_form": true}))
@@ -168,63 +160,29 @@ async fn listeners_are_listed_in_pages_and_counted_by_the_gauge() {
         editor
             .goal(&path, "purchase_made", json!({"any_purchase": true}))
             .await;
-        editor
-            .post(&format!("{path}/activate"), json!({}))
-            .await
-            .json(200);
+        editor.act(&path, "activate").await;
     }
-    let foreign = service.stranger().workflow().await;
-    service
-        .stranger()
-        .goal(&foreign, "form_submitted", json!({"any_form": true}))
-        .await;
-    service
-        .stranger()
-        .post(&format!("{foreign}/activate"), json!({}))
-        .await
-        .json(200);
-    let whole = service.viewer().get(LISTENERS).await.json(200);
-    let (mut walked, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = service
-            .viewer()
-            .get(&format!("{LISTENERS}?limit=1&cursor={cursor}"))
-            .await
-            .json(200);
-        walked.extend(page["items"].as_array().unwrap().iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
-    assert_eq!(whole["items"], Value::Array(walked.clone()));
+    let walked = service.viewer().walk(LISTENERS, 1).await;
     assert_eq!(walked.len(), 6);
+    assert_eq!(
+        service.viewer().show(LISTENERS).await,
+        json!({"items": walked})
+    );
+    let other_cursor = format!("{LISTENERS}?cursor=AAAAAAAAAAB4");
     service
         .viewer()
-        .get(&format!("{LISTENERS}?cursor=AAAAAAAAAAB4"))
+        .get(&other_cursor)
         .await
         .refused(400, "invalid_cursor");
 
-    let metrics = async || {
-        reqwest::get(format!("{}/metrics", service.admin_url))
+    let counted = async || {
+        metric(&service, "goal_listeners_active")
             .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
+            .filter(|l| l.ends_with(" 8"))
     };
-    eventually("the gauge", async || {
-        metrics()
-            .await
-            .lines()
-            .any(|l| l.starts_with("goal_listeners_active") && l.ends_with(" 7"))
-            .then_some(())
-    })
-    .await;
-    let text = metrics().await;
-    let registered = text
-        .lines()
-        .find(|line| line.starts_with("goal_listeners_registrations_total{"))
+    eventually("the gauge", counted).await;
+    let registered = metric(&service, "goal_listeners_registrations_total{")
+        .await
         .unwrap();
     assert!(
         registered.contains("result=\"ok\"") && registered.ends_with(" 4"),
@@ -246,19 +204,9 @@ async fn a_refused_activation_registers_nothing_and_is_counted() {
         .post(&format!("{path}/activate"), json!({}))
         .await
         .refused(400, "invalid_goal_configuration");
-    assert_eq!(
-        service.viewer().get(LISTENERS).await.json(200),
-        json!({"items": []})
-    );
-    let text = reqwest::get(format!("{}/metrics", service.admin_url))
+    assert_eq!(service.viewer().show(LISTENERS).await, json!({"items": []}));
+    let refused = metric(&service, "goal_listeners_registrations_total{")
         .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let refused = text
-        .lines()
-        .find(|line| line.starts_with("goal_listeners_registrations_total{"))
         .unwrap();
     assert!(
         refused.contains("result=\"invalid\"") && refused.ends_with(" 1"),

@@ -1,6 +1,6 @@
 //! The reference directory.
 
-use crate::harness::Service;
+use crate::harness::{Service, each};
 use serde_json::{Value, json};
 
 const REFERENCES: &str = "/api/v1/references";
@@ -26,7 +26,7 @@ async fn a_reference_is_put_read_replaced_and_deleted() {
         assert_eq!(put[key], value);
     }
     assert_eq!(put["position"], 3);
-    assert_eq!(service.viewer().get(&path).await.json(200), put);
+    assert_eq!(service.viewer().show(&path).await, put);
     assert_eq!(service.epoch().await, before + 1);
 
     let same = editor
@@ -54,9 +54,8 @@ async fn a_reference_is_put_read_replaced_and_deleted() {
     assert_eq!(service.epoch().await, before + 3);
     let audited = service
         .viewer()
-        .get("/api/v1/audit?object_id=stage/stage-1")
-        .await
-        .json(200);
+        .show("/api/v1/audit?object_id=stage/stage-1")
+        .await;
     let actions: Vec<&str> = audited["items"]
         .as_array()
         .unwrap()
@@ -92,7 +91,7 @@ async fn ids_may_hold_anything_but_control_characters() {
                 .json(200)["id"],
             id
         );
-        assert_eq!(service.editor().get(&path).await.json(200)["id"], id);
+        assert_eq!(service.editor().show(&path).await["id"], id);
         service.editor().delete(&path).await.nothing();
     }
     for written in ["%00", "a%0Ab", "%20", &"x".repeat(129)] {
@@ -158,70 +157,80 @@ async fn bad_references_are_refused_by_field() {
         .refused(400, "unknown_reference_kind");
 }
 
+fn tags() -> Vec<Value> {
+    let tag = |n| json!({"kind": "tag", "id": format!("t{n:03}"), "name": format!("Tag {n}")});
+    (0..500).map(tag).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn many_are_put_at_once_all_or_none() {
+async fn many_are_put_at_once() {
     let service = Service::start().await;
     let editor = service.editor();
     let before = service.epoch().await;
-    let items: Vec<Value> = (0..500)
-        .map(|n| json!({"kind": "tag", "id": format!("t{n:03}"), "name": format!("Tag {n}")}))
-        .collect();
+    let mut items = tags();
     let put = editor
         .put(REFERENCES, json!({"items": items}))
         .await
         .json(200);
-    let ids: Vec<&str> = put["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["id"].as_str().unwrap())
-        .collect();
-    assert_eq!((ids.len(), ids[0], ids[499]), (500, "t000", "t499"));
+    let put = put["items"].as_array().unwrap();
+    assert_eq!(each(put, "id"), each(&items, "id"), "in the given order");
     assert_eq!(service.epoch().await, before + 1);
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.audit WHERE action = 'reference.created'")
-            .await,
-        500
-    );
+    let noted = async |action: &str| {
+        let sql = format!("SELECT count(*) FROM goals.audit WHERE action = 'reference.{action}'");
+        service.number(&sql).await
+    };
+    assert_eq!(noted("created").await, 500);
 
-    let mut again = items.clone();
-    again[7]["name"] = json!("Renamed");
-    editor
-        .put(REFERENCES, json!({"items": again}))
+    items[7]["name"] = json!("Renamed");
+    let again = editor
+        .put(REFERENCES, json!({"items": items}))
         .await
         .json(200);
-    assert_eq!(service.epoch().await, before + 2);
+    assert_eq!(again["items"][7]["name"], "Renamed");
+    assert_eq!(again["items"][8], put[8], "what is the same is left alone");
     assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.audit WHERE action = 'reference.updated'")
-            .await,
-        1
+        (service.epoch().await, noted("updated").await),
+        (before + 2, 1)
     );
+    let none = editor.put(REFERENCES, json!({"items": []})).await.json(200);
+    assert_eq!(
+        (none, service.epoch().await),
+        (json!({"items": []}), before + 2)
+    );
+}
 
-    let mut bad = items.clone();
-    bad[3] = json!({"kind": "tag", "id": "t3", "position": 1});
-    let problem = editor
-        .put(REFERENCES, json!({"items": bad}))
-        .await
-        .refused(400, "invalid_value");
-    assert_eq!(problem["errors"][0]["pointer"], "/items/3/position");
-    bad[3] = json!({"kind": "coupon", "id": "c"});
-    let problem = editor
-        .put(REFERENCES, json!({"items": bad}))
-        .await
-        .refused(400, "unknown_reference_kind");
-    assert_eq!(problem["errors"][0]["pointer"], "/items/3/kind");
-    bad[3] = items[2].clone();
-    let problem = editor
-        .put(REFERENCES, json!({"items": bad}))
-        .await
-        .refused(400, "duplicate_item");
-    assert_eq!(problem["errors"][0]["pointer"], "/items/3");
-    bad.clone_from(&items);
-    bad.push(json!({"kind": "tag", "id": "one-too-many"}));
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_reference_keeps_all_from_being_put() {
+    let service = Service::start().await;
+    let editor = service.editor();
+    let mut items = tags();
+    for (bad, code, pointer) in [
+        (
+            json!({"kind": "tag", "id": "t3", "position": 1}),
+            "invalid_value",
+            "/items/3/position",
+        ),
+        (
+            json!({"kind": "coupon", "id": "c"}),
+            "unknown_reference_kind",
+            "/items/3/kind",
+        ),
+        (json!({"kind": "tag"}), "missing_field", "/items/3/id"),
+        (
+            json!({"kind": "tag", "id": "a\nb"}),
+            "invalid_value",
+            "/items/3/id",
+        ),
+        (items[2].clone(), "duplicate_item", "/items/3"),
+    ] {
+        items[3] = bad;
+        let answer = editor.put(REFERENCES, json!({"items": items})).await;
+        assert_eq!(answer.refused(400, code)["errors"][0]["pointer"], pointer);
+    }
+    let mut items = tags();
+    items.push(json!({"kind": "tag", "id": "one-too-many"}));
     editor
-        .put(REFERENCES, json!({"items": bad}))
+        .put(REFERENCES, json!({"items": items}))
         .await
         .refused(400, "too_many_items");
     editor
@@ -229,10 +238,9 @@ async fn many_are_put_at_once_all_or_none() {
         .await
         .refused(400, "missing_field");
     assert_eq!(
-        editor.put(REFERENCES, json!({"items": []})).await.json(200),
-        json!({"items": []})
+        service.number("SELECT count(*) FROM goals.directory").await,
+        0
     );
-    assert_eq!(service.epoch().await, before + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,11 +250,9 @@ async fn references_are_listed_by_kind_in_pages() {
     let mut items: Vec<Value> = (0..5)
         .map(|n| json!({"kind": "tag", "id": format!("t{n}")}))
         .collect();
-    items.extend([
-        json!({"kind": "tag", "id": long}),
-        json!({"kind": "form", "id": "f/1"}),
-        json!({"kind": "stage", "id": "s"}),
-    ]);
+    for (kind, id) in [("tag", long.as_str()), ("form", "f/1"), ("stage", "s")] {
+        items.push(json!({"kind": kind, "id": id}));
+    }
     service
         .editor()
         .put(REFERENCES, json!({"items": items}))
@@ -258,31 +264,17 @@ async fn references_are_listed_by_kind_in_pages() {
         .await;
     for (query, wanted) in [
         ("", 8),
-        ("kind=tag&", 6),
-        ("kind=form&", 1),
-        ("kind=product&", 0),
+        ("?kind=tag", 6),
+        ("?kind=form", 1),
+        ("?kind=product", 0),
     ] {
-        let (mut walked, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = service
-                .viewer()
-                .get(&format!("{REFERENCES}?{query}limit=1&cursor={cursor}"))
-                .await
-                .json(200);
-            walked.extend(
-                page["items"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|i| format!("{}/{}", i["kind"], i["id"])),
-            );
-            match page["next_cursor"].as_str() {
-                Some(next) => next.clone_into(&mut cursor),
-                None => break,
-            }
-        }
-        assert_eq!(walked.len(), wanted, "{query}");
-        assert!(walked.is_sorted(), "{walked:?}");
+        let listed = service
+            .viewer()
+            .walk(&format!("{REFERENCES}{query}"), 1)
+            .await;
+        assert_eq!(listed.len(), wanted, "{query}");
+        let place = |item: &Value| (item["kind"].to_string(), item["id"].to_string());
+        assert!(listed.iter().map(place).is_sorted(), "{listed:?}");
     }
 }
 
@@ -295,30 +287,21 @@ async fn a_reference_may_go_while_a_goal_points_at_it() {
     let goal = editor
         .goal(&workflow, "form_submitted", json!({"form_id": "f"}))
         .await;
-    editor
-        .post(&format!("{workflow}/activate"), json!({}))
-        .await
-        .json(200);
+    editor.act(&workflow, "activate").await;
     editor
         .delete(&format!("{REFERENCES}/form/f"))
         .await
         .nothing();
-    assert_eq!(editor.get(&goal).await.json(200)["status"], "active");
+    assert_eq!(editor.show(&goal).await["status"], "active");
     // It can be edited otherwise, but not switched on again.
-    editor.patch(&goal, json!({"position": 2})).await.json(200);
-    editor
-        .patch(&goal, json!({"status": "inactive"}))
-        .await
-        .json(200);
+    editor.edit(&goal, json!({"position": 2})).await;
+    editor.edit(&goal, json!({"status": "inactive"})).await;
     editor
         .patch(&goal, json!({"status": "active"}))
         .await
         .refused(400, "reference_not_found");
     editor.reference("form", "f", json!({})).await;
-    editor
-        .patch(&goal, json!({"status": "active"}))
-        .await
-        .json(200);
+    editor.edit(&goal, json!({"status": "active"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Tenants: made by the operator, configured by their admins.
 
-use crate::harness::Service;
+use crate::harness::{Service, parsed, table};
 use serde_json::json;
 
 const TENANTS: &str = "/api/v1/tenants";
@@ -11,14 +11,14 @@ async fn the_operator_makes_a_tenant_once() {
     let operator = service.operator();
     let body =
         json!({"tenant_id": "new-1", "name": "New One", "settings": {"default_currency": "EUR"}});
-    let made = operator.post(TENANTS, body.clone()).await.json(201);
+    let made = operator.make(TENANTS, body.clone()).await;
     assert_eq!(made["tenant_id"], "new-1");
     assert_eq!(made["name"], "New One");
     let settings =
         json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048});
     assert_eq!(made["settings"], settings);
     assert!(made.get("content_key").is_none(), "{made}");
-    assert_eq!(operator.get("/api/v1/tenants/new-1").await.json(200), made);
+    assert_eq!(operator.show("/api/v1/tenants/new-1").await, made);
 
     operator
         .post(TENANTS, body)
@@ -38,9 +38,8 @@ async fn content_keys_differ_and_are_audited_nowhere() {
     for id in ["n1", "n2"] {
         service
             .operator()
-            .post(TENANTS, json!({"tenant_id": id}))
-            .await
-            .json(201);
+            .make(TENANTS, json!({"tenant_id": id}))
+            .await;
     }
     let different =
         "SELECT count(DISTINCT content_key) FROM platform.tenants WHERE tenant_id IN ('n1', 'n2')";
@@ -50,87 +49,39 @@ async fn content_keys_differ_and_are_audited_nowhere() {
     assert_eq!(service.number(leaked).await, 0);
 }
 
+const BAD: &str = r#"
+    {"tenant_id": "a b"}                                         | invalid_value | /tenant_id
+    {"tenant_id": ""}                                            | placeholder_id | /tenant_id
+    {"name": "x"}                                                | missing_field | /tenant_id
+    {"tenant_id": "x", "name": ""}                               | invalid_value | /name
+    {"tenant_id": "x", "name": "a\u0007"}                        | invalid_value | /name
+    {"tenant_id": "x", "colour": 1}                              | unknown_field | /colour
+    {"tenant_id": "x", "settings": {"taxonomy": "loose"}}        | invalid_value | /settings/taxonomy
+    {"tenant_id": "x", "settings": {"default_currency": "usd"}}  | invalid_value | /settings/default_currency
+    {"tenant_id": "x", "settings": {"default_currency": "EURO"}} | invalid_value | /settings/default_currency
+    {"tenant_id": "x", "settings": {"max_properties_bytes": 255}}   | invalid_value | /settings/max_properties_bytes
+    {"tenant_id": "x", "settings": {"max_properties_bytes": 32769}} | invalid_value | /settings/max_properties_bytes
+    {"tenant_id": "x", "settings": {"max_properties_bytes": "2k"}}  | invalid_type  | /settings/max_properties_bytes
+    {"tenant_id": "x", "settings": {"time_zone": "UTC"}}         | unknown_field | /settings/time_zone
+"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_tenants_are_refused_by_field() {
     let service = Service::start().await;
-    let cases = [
-        (json!({"tenant_id": "a b"}), "invalid_value", "/tenant_id"),
-        (
-            json!({"tenant_id": "x".repeat(65)}),
-            "too_long",
-            "/tenant_id",
-        ),
-        (json!({"name": "x"}), "missing_field", "/tenant_id"),
-        (
-            json!({"tenant_id": "x", "name": ""}),
-            "invalid_value",
-            "/name",
-        ),
-        (
-            json!({"tenant_id": "x", "name": "a\u{7}"}),
-            "invalid_value",
-            "/name",
-        ),
-        (
-            json!({"tenant_id": "x", "name": "n".repeat(201)}),
-            "too_long",
-            "/name",
-        ),
-        (
-            json!({"tenant_id": "x", "colour": 1}),
-            "unknown_field",
-            "/colour",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"taxonomy": "loose"}}),
-            "invalid_value",
-            "/settings/taxonomy",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"default_currency": "usd"}}),
-            "invalid_value",
-            "/settings/default_currency",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"default_currency": "EURO"}}),
-            "invalid_value",
-            "/settings/default_currency",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"max_properties_bytes": 255}}),
-            "invalid_value",
-            "/settings/max_properties_bytes",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"max_properties_bytes": 32769}}),
-            "invalid_value",
-            "/settings/max_properties_bytes",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"max_properties_bytes": "2k"}}),
-            "invalid_type",
-            "/settings/max_properties_bytes",
-        ),
-        (
-            json!({"tenant_id": "x", "settings": {"time_zone": "UTC"}}),
-            "unknown_field",
-            "/settings/time_zone",
-        ),
-    ];
-    for (body, code, pointer) in cases {
-        let problem = service
-            .operator()
-            .post(TENANTS, body)
+    let operator = service.operator();
+    for [body, code, pointer] in table(BAD) {
+        let problem = operator
+            .post(TENANTS, parsed(body))
             .await
             .refused(400, code);
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     }
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM platform.tenants WHERE tenant_id = 'x'")
-            .await,
-        0
-    );
+    let long = json!({"tenant_id": "x".repeat(65)});
+    operator.post(TENANTS, long).await.refused(400, "too_long");
+    let long = json!({"tenant_id": "x", "name": "n".repeat(201)});
+    operator.post(TENANTS, long).await.refused(400, "too_long");
+    let made = "SELECT count(*) FROM platform.tenants WHERE tenant_id = 'x'";
+    assert_eq!(service.number(made).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +90,7 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
     let (admin, path) = (service.admin(), "/api/v1/tenants/a");
     let before = service.epoch().await;
     let body = json!({"settings": {"taxonomy": "strict", "max_properties_bytes": 4096}});
-    let edited = admin.patch(path, body.clone()).await.json(200);
+    let edited = admin.edit(path, body.clone()).await;
     let settings =
         json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096});
     assert_eq!(edited["settings"], settings);
@@ -147,17 +98,13 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
     assert_eq!(service.epoch().await, before + 1);
 
     assert_eq!(
-        admin.patch(path, body).await.json(200),
+        admin.edit(path, body).await,
         edited,
         "the same again changes nothing"
     );
     assert_eq!(service.epoch().await, before + 1);
 
-    let unnamed = service
-        .operator()
-        .patch(path, json!({"name": null}))
-        .await
-        .json(200);
+    let unnamed = service.operator().edit(path, json!({"name": null})).await;
     assert_eq!(unnamed["name"], json!(null));
     assert_eq!(service.epoch().await, before + 2);
     admin
@@ -177,18 +124,14 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_looks_at_and_what_a_stranger_asks_for_is_audited() {
     let service = Service::start().await;
-    service.operator().get("/api/v1/tenants/a").await.json(200);
-    service
-        .operator()
-        .get("/api/v1/tenants/a/api-keys")
-        .await
-        .json(200);
+    service.operator().show("/api/v1/tenants/a").await;
+    service.operator().show("/api/v1/tenants/a/api-keys").await;
     service
         .operator()
         .get("/api/v1/tenants/nobody")
         .await
         .refused(404, "not_found");
-    service.admin().get("/api/v1/tenants/a").await.json(200);
+    service.admin().show("/api/v1/tenants/a").await;
     let read = "SELECT count(*) FROM goals.audit WHERE action = 'operator.read' AND tenant_id = 'a' AND object_id = 'a'";
     assert_eq!(service.number(read).await, 2);
 

@@ -1,6 +1,6 @@
 //! Workflows as configuration: made, listed, edited.
 
-use crate::harness::Service;
+use crate::harness::{Service, each};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -11,9 +11,8 @@ async fn a_workflow_begins_as_a_draft() {
     let service = Service::start().await;
     let made = service
         .editor()
-        .post(WORKFLOWS, json!({"name": "Welcome"}))
-        .await
-        .json(201);
+        .make(WORKFLOWS, json!({"name": "Welcome"}))
+        .await;
     let id: Uuid = made["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version_num(), 7);
     for (key, value) in [
@@ -30,15 +29,11 @@ async fn a_workflow_begins_as_a_draft() {
     assert!(made["created_at"].as_str().unwrap().ends_with('Z'));
     assert!(made.get("tenant_id").is_none());
     assert_eq!(
-        service
-            .viewer()
-            .get(&format!("{WORKFLOWS}/{id}"))
-            .await
-            .json(200),
+        service.viewer().show(&format!("{WORKFLOWS}/{id}")).await,
         made
     );
     let body = json!({"name": "Both", "goal_logic": {"at_least": 2}, "allow_reentry": true});
-    let both = service.editor().post(WORKFLOWS, body).await.json(201);
+    let both = service.editor().make(WORKFLOWS, body).await;
     assert_eq!(
         (&both["goal_logic"], &both["allow_reentry"]),
         (&json!({"at_least": 2}), &json!(true))
@@ -118,9 +113,8 @@ async fn an_edit_makes_a_version_and_the_same_again_does_not() {
     let path = editor.workflow().await;
     let before = service.epoch().await;
     let edited = editor
-        .patch(&path, json!({"name": "Hello", "goal_logic": "all"}))
-        .await
-        .json(200);
+        .edit(&path, json!({"name": "Hello", "goal_logic": "all"}))
+        .await;
     assert_eq!(
         (&edited["name"], &edited["goal_logic"], &edited["version"]),
         (&json!("Hello"), &json!("all"), &json!(2))
@@ -131,7 +125,7 @@ async fn an_edit_makes_a_version_and_the_same_again_does_not() {
         json!({"name": "Hello"}),
         json!({"goal_logic": "all", "allow_reentry": false, "name": null}),
     ] {
-        assert_eq!(editor.patch(&path, same).await.json(200), edited);
+        assert_eq!(editor.edit(&path, same).await, edited);
     }
     editor
         .patch(&path, json!({"version": 7}))
@@ -143,10 +137,7 @@ async fn an_edit_makes_a_version_and_the_same_again_does_not() {
         .refused(400, "invalid_value");
     assert_eq!(service.epoch().await, before + 1);
     assert_eq!(
-        editor
-            .patch(&path, json!({"allow_reentry": true}))
-            .await
-            .json(200)["version"],
+        editor.edit(&path, json!({"allow_reentry": true})).await["version"],
         3
     );
 }
@@ -159,31 +150,12 @@ async fn workflows_are_listed_in_pages_newest_first() {
         let body = json!({"name": format!("w{number}")});
         made.insert(
             0,
-            service.editor().post(WORKFLOWS, body).await.json(201)["id"].clone(),
+            service.editor().make(WORKFLOWS, body).await["id"].clone(),
         );
     }
     service.stranger().workflow().await;
-    let (mut walked, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
-    loop {
-        let page = service
-            .viewer()
-            .get(&format!("{WORKFLOWS}?limit=3&cursor={cursor}"))
-            .await
-            .json(200);
-        walked.extend(
-            page["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|item| item["id"].clone()),
-        );
-        pages += 1;
-        match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
-    assert_eq!((walked, pages), (made, 3));
+    let walked = service.viewer().walk(WORKFLOWS, 3).await;
+    assert_eq!(each(&walked, "id"), made);
     for (query, code) in [
         ("limit=201", "invalid_limit"),
         ("cursor=x", "invalid_cursor"),
