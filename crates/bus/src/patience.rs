@@ -25,7 +25,6 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(crate) fn broken(error: Error) -> Self {
         Self::Broken(error.to_string())
     }
