@@ -54,7 +54,7 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_target(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_env_filter("goalpost_devstack=warn")
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
