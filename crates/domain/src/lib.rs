@@ -3,6 +3,7 @@
 pub mod action;
 pub mod catalogue;
 pub mod contract;
+pub mod credential;
 pub mod dead_letter;
 pub mod enrollment;
 pub mod event;

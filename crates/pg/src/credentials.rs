@@ -2,19 +2,10 @@
 //! SHA-256.
 
 use crate::{Db, Error, Scope};
+use domain::credential::{KeyStore, StoredKey};
 use domain::ids::TenantId;
-use domain::outbox::BoxFuture;
-
-/// A live API key.
-#[derive(Clone, Debug)]
-pub struct ApiKey {
-    /// SHA-256 of the secret.
-    pub secret_hash: Vec<u8>,
-    /// None for an operator's key.
-    pub tenant: Option<TenantId>,
-    /// `viewer`, `editor`, `admin` or `operator`.
-    pub role: String,
-}
+use domain::outbox::{BoxError, BoxFuture};
+use tokio_postgres::Row;
 
 /// A live write token and what ingest needs to know of its tenant.
 #[derive(Clone, Debug)]
@@ -41,28 +32,31 @@ pub struct TenantIntake {
 const FIND_API_KEY: &str =
     "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
 
-/// The live API key with this public id.
-pub async fn find_api_key(db: &Db, id: &str) -> Result<Option<ApiKey>, Error> {
-    let id = id.to_owned();
-    db.run_tx(
-        "find_api_key",
-        Scope::System("look up an API key"),
-        move |tx| {
+impl KeyStore for Db {
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<StoredKey>, BoxError>> {
+        let id = id.to_owned();
+        let scope = Scope::System("look up an API key");
+        let found = self.run_tx("find_api_key", scope, move |tx| {
             let id = id.clone();
             Box::pin(async move {
-                let Some(row) = tx.query_opt(FIND_API_KEY, &[&id]).await? else {
-                    return Ok(None);
-                };
-                let tenant: Option<String> = row.try_get(0)?;
-                Ok(Some(ApiKey {
-                    tenant: tenant.map(|t| stored_tenant(&t)).transpose()?,
-                    role: row.try_get(1)?,
-                    secret_hash: row.try_get(2)?,
-                }))
-            }) as BoxFuture<'_, Result<_, Error>>
-        },
-    )
-    .await
+                let row = tx.query_opt(FIND_API_KEY, &[&id]).await?;
+                row.map(|row| stored_key(&row)).transpose()
+            })
+        });
+        Box::pin(async move { found.await.map_err(|error: Error| error.into()) })
+    }
+}
+
+fn stored_key(row: &Row) -> Result<StoredKey, Error> {
+    let tenant: Option<&str> = row.try_get(0)?;
+    let role: &str = row.try_get(1)?;
+    let hash: &[u8] = row.try_get(2)?;
+    let unreadable = |what: &str| Error::Decode(format!("{what} of an API key"));
+    Ok(StoredKey {
+        hash: hash.try_into().map_err(|_| unreadable("the hash"))?,
+        tenant: tenant.map(stored_tenant).transpose()?,
+        role: role.parse().map_err(|_| unreadable("the role"))?,
+    })
 }
 
 const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, secret_hash \
@@ -109,7 +103,7 @@ pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantInta
     .await
 }
 
-fn intake(row: &tokio_postgres::Row) -> Result<TenantIntake, Error> {
+fn intake(row: &Row) -> Result<TenantIntake, Error> {
     let max_properties_bytes: i32 = row.try_get(2)?;
     Ok(TenantIntake {
         tenant_id: stored_tenant(row.try_get(0)?)?,

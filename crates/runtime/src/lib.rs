@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod context;
+mod gate;
 mod launch;
 mod reload;
 mod secret;
@@ -12,6 +13,7 @@ mod tasks;
 mod telemetry;
 
 pub use context::Context;
+pub use gate::Gate;
 pub use launch::{EXIT_SETTINGS, Options, main, run};
 pub use secret::Secret;
 pub use settings::SettingsError;

@@ -105,11 +105,6 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
-    /// 412: `If-Match` names another version than the present one.
-    pub fn precondition_failed(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "version_conflict", message)
-    }
-
     /// 413: the body, or something in it, is too large.
     pub fn too_large(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::{Bus, Consume, Queue, Relay};
 use futures_util::future::join_all;
 use pg::Db;
-use runtime::{Context, Metrics as Exposed, Shutdown, Tasks};
+use runtime::{Context, Gate, Metrics as Exposed, Shutdown, Tasks};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use web::AdminPort;
@@ -21,9 +21,6 @@ use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::senders::Senders;
 use crate::settings::Settings;
-
-/// The wait before a database that did not answer is asked again whether it is as it must be.
-const CHECK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Starts the service: opens its ports, spawns its tasks and returns. Nothing is stored before the
 /// database was found to be as it must be.
@@ -55,14 +52,12 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
         answer_timeout,
     );
     let senders = Arc::new(Senders::new(&db, settings.lookup));
-    let stages = Stages {
-        checked: CancellationToken::new(),
-        shutdown,
-    };
+    let gate = Gate::new(&shutdown);
     let app = App {
         settings,
         tasks,
-        stages,
+        gate,
+        shutdown,
         db,
         bus,
         door: Arc::new(door),
@@ -78,7 +73,8 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
 struct App {
     settings: Settings,
     tasks: Tasks,
-    stages: Stages,
+    gate: Gate,
+    shutdown: Shutdown,
     db: Db,
     bus: Bus,
     door: Arc<Door>,
@@ -95,18 +91,18 @@ impl App {
                 deadline_ms: self.settings.intake.body_deadline_ms,
             },
         });
-        let admin = self
-            .stages
-            .admin(AdminPort::new(exposed.registry), &self.db);
+        let admin = self.admin(AdminPort::new(exposed.registry));
         let routes = move |config: &mut _| api::routes(config, &api);
         let bound = web::bind(&self.settings.http, admin, routes)?;
-        let draining = self.stages.shutdown.draining();
+        let draining = self.shutdown.draining();
         self.tasks
             .spawn("http", bound.run(draining.cancelled_owned()));
-        self.tasks.spawn(
-            "self_check",
-            self.stages.clone().self_check(self.db.clone()),
-        );
+        let db = self.db.clone();
+        let ask = move || {
+            let db = db.clone();
+            async move { db.self_check().await }
+        };
+        self.tasks.spawn("self_check", self.gate.clone().keep(ask));
         Ok(())
     }
 
@@ -123,81 +119,37 @@ impl App {
         };
         let consumed = self.bus.consume(consume, handler, self.db.dead_letters());
         self.tasks
-            .spawn("domain_events", self.stages.clone().once_checked(consumed));
+            .spawn("domain_events", self.gate.clone().once_open(consumed));
         let drained = self
             .bus
             .drain_dead(Queue::IngestDomain, self.db.dead_letters());
-        self.tasks.spawn(
-            "dead_domain_events",
-            self.stages.clone().once_checked(drained),
-        );
+        self.tasks
+            .spawn("dead_domain_events", self.gate.clone().once_open(drained));
     }
 
     fn store(self, jobs: UnboundedReceiver<Job>, metrics: Arc<Metrics>) {
         let limits = self.settings.commit;
         let committer = Committer::new(self.db.clone(), jobs, limits, metrics);
-        let flushing = self.stages.shutdown.flushing();
+        let flushing = self.shutdown.flushing();
         let all_stored = CancellationToken::new();
         let relay = Relay::run(self.db.outbox(), self.bus.publisher(), all_stored.clone());
         self.tasks.spawn_last("committers", async move {
             let run = |_| committer.clone().run(flushing.clone());
             let committers = join_all((0..limits.committers.max(1)).map(run));
-            self.stages.once_checked(committers).await;
+            self.gate.once_open(committers).await;
             // Only now the outbox has all that it will have.
             all_stored.cancel();
         });
         self.tasks.spawn_last("relay", relay);
     }
-}
-
-/// From when on the service serves, and until when.
-#[derive(Clone)]
-struct Stages {
-    checked: CancellationToken,
-    shutdown: Shutdown,
-}
-
-impl Stages {
-    /// Runs `work` once the database was checked; not at all if the end comes first.
-    async fn once_checked<T>(self, work: impl Future<Output = T>) {
-        let draining = self.shutdown.draining();
-        tokio::select! {
-            biased;
-            () = self.checked.cancelled() => drop(work.await),
-            () = draining.cancelled() => {}
-        }
-    }
-
-    /// Asks until the database answers; ends the service if it is not as it must be.
-    async fn self_check(self, db: Db) -> anyhow::Result<()> {
-        let draining = self.shutdown.draining();
-        while !draining.is_cancelled() {
-            match db.self_check().await {
-                Ok(Ok(())) => {
-                    self.checked.cancel();
-                    break;
-                }
-                Ok(Err(sentence)) => anyhow::bail!(sentence),
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the database does not answer yet"
-                    );
-                    tokio::time::sleep(CHECK_AGAIN).await;
-                }
-            }
-        }
-        draining.cancelled().await;
-        Ok(())
-    }
 
     /// Ready while events can be stored. The broker is no part of it: while it is away the outbox
     /// keeps what it has to be told.
-    fn admin(&self, admin: AdminPort, db: &Db) -> AdminPort {
-        let (db, Self { checked, shutdown }) = (db.clone(), self.clone());
+    fn admin(&self, admin: AdminPort) -> AdminPort {
+        let (db, gate, shutdown) = (self.db.clone(), self.gate.clone(), self.shutdown.clone());
         admin
             .check("serving", move || !shutdown.is_stopping())
-            .check("self_check", move || checked.is_cancelled())
+            .check("self_check", move || gate.is_open())
             .probe("database", move || {
                 let db = db.clone();
                 Box::pin(async move { db.ping().await.is_ok() })

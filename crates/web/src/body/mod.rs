@@ -6,4 +6,4 @@ mod strict;
 
 pub use json::{json, text};
 pub use read::{Limits, read};
-pub use strict::{Idempotent, Strict};
+pub use strict::Strict;

@@ -15,7 +15,6 @@ async fn every_constructor_has_its_status_and_headers() {
         ("forbidden", 403, "role_too_low"),
         ("not_found", 404, "not_found"),
         ("conflict", 409, "already_enrolled"),
-        ("precondition", 412, "version_conflict"),
         ("too_large", 413, "batch_too_large"),
         ("unsupported", 415, "unsupported_content_type"),
         ("too_many", 429, "rate_limited"),
@@ -120,18 +119,11 @@ async fn a_decent_request_id_is_kept_and_another_replaced() {
 }
 
 #[actix_web::test]
-async fn pages_and_versions_are_taken_from_requests() {
+async fn pages_are_taken_from_requests() {
     let service = start().await;
     let (_, _, page) = send(service.get("/page?other=1&limit=7")).await;
     assert_eq!(page, json!({ "limit": 7, "cursor": null }));
     problem(service.get("/page?limit=201"), 400, "invalid_limit").await;
     problem(service.get("/page?cursor=x"), 400, "invalid_cursor").await;
     problem(service.get("/page?limit=1&limit=2"), 400, "invalid_query").await;
-    let put = |tag: &'static str| {
-        let request = service.http.put(format!("{}/versioned", service.url));
-        request.header("if-match", tag)
-    };
-    let (status, headers, _) = send(put("\"3\"")).await;
-    assert_eq!((status, headers["etag"].to_str().unwrap()), (200, "\"4\""));
-    problem(put("\"2\""), 412, "version_conflict").await;
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::web::{self, Data, Json, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use domain::fault::Fault;
 use domain::ids::TenantId;
 use domain::outbox::{BoxError, BoxFuture};
 use goalpost_web::secret::{Minted, Prefix, mint};
 use goalpost_web::{
-    Admin, AdminPort, Caller, Editor, HttpSettings, Idempotent, IfMatch, KeyStore, Keys, Operator,
-    Page, Problem, Role, StoredKey, Strict, Viewer, access, bind, body,
+    Admin, AdminPort, Caller, Editor, HttpSettings, KeyStore, Keys, Operator, Page, Problem, Role,
+    StoredKey, Strict, Viewer, access, bind, body,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -218,7 +218,6 @@ fn routes(config: &mut ServiceConfig, keys: &Keys) {
         .app_data(Data::new(keys.clone()))
         .route("/things/{id}", web::get().to(thing))
         .route("/strict", web::post().to(strict))
-        .route("/create", web::post().to(create))
         .route("/small", web::post().to(small))
         .route("/fail/{kind}", web::get().to(fail))
         .route("/panic", web::get().to(panic))
@@ -228,7 +227,7 @@ fn routes(config: &mut ServiceConfig, keys: &Keys) {
         .route("/page", web::get().to(page))
         .service(
             web::resource("/versioned")
-                .route(web::put().to(versioned))
+                .route(web::put().to(any))
                 .route(web::delete().to(slow)),
         )
         .route("/any", web::get().to(any))
@@ -249,15 +248,6 @@ async fn thing(id: web::Path<Uuid>, request: HttpRequest) -> Result<Json<Value>,
 
 async fn strict(Strict(thing): Strict<Thing>) -> Json<Value> {
     Json(json!({ "name": thing.name, "size": thing.size }))
-}
-
-async fn create(request: Idempotent<Thing>) -> Result<Json<Value>, Problem> {
-    if request.body.name == "used" {
-        return Err(request.reused());
-    }
-    Ok(Json(
-        json!({ "key": request.key, "fingerprint": request.fingerprint }),
-    ))
 }
 
 async fn small(request: HttpRequest, payload: web::Payload) -> Result<String, Problem> {
@@ -282,7 +272,6 @@ async fn fail(kind: web::Path<String>) -> Result<String, Problem> {
         "forbidden" => Problem::forbidden("role_too_low", "no"),
         "not_found" => Problem::not_found(),
         "conflict" => Problem::conflict("already_enrolled", "no"),
-        "precondition" => Problem::precondition_failed("no"),
         "too_large" => Problem::too_large("batch_too_large", "no"),
         "unsupported" => Problem::unsupported_type("unsupported_content_type", "no"),
         "too_many" => Problem::too_many("rate_limited", "slower").retry_in(7),
@@ -312,13 +301,6 @@ async fn query(wanted: web::Query<Wanted>) -> String {
 
 async fn page(page: Page) -> Json<Value> {
     Json(json!({ "limit": page.limit, "cursor": page.cursor.map(|cursor| cursor.id) }))
-}
-
-async fn versioned(demanded: IfMatch) -> Result<HttpResponse, Problem> {
-    demanded.check(3)?;
-    Ok(HttpResponse::Ok()
-        .insert_header(goalpost_web::precondition::etag(4))
-        .finish())
 }
 
 async fn any(caller: Caller) -> String {

@@ -1,4 +1,3 @@
 //! What this service asks PostgreSQL.
 
-pub mod keys;
 pub mod statistics;
