@@ -107,7 +107,7 @@ pub async fn create(
                 live: workflow.status.is_live(),
             };
             let made = goals::insert(change.tx, change.tenant(), &new).await?;
-            finish(change, "goal.created", (None, Some(&made))).await?;
+            finish(change, None, &made).await?;
             Ok(made)
         })
     })
@@ -176,7 +176,7 @@ pub async fn edit(
                 (old.status, new.status) == (GoalStatus::Inactive, GoalStatus::Active);
             let anew = workflow.status.is_live() && (means_other || switched_on);
             let after = goals::update(change.tx, change.tenant(), id, &new, anew).await?;
-            finish(change, "goal.updated", (Some(before), Some(&after))).await?;
+            finish(change, Some(before), &after).await?;
             Ok(after)
         })
     })
@@ -322,21 +322,16 @@ fn criteria_hash(criteria: &Criteria) -> Vec<u8> {
 }
 
 /// Audits a goal that was made or edited, and tells of it.
-async fn finish(
-    change: &Change<'_>,
-    action: &'static str,
-    (before, after): (Option<&Goal>, Option<&Goal>),
-) -> Result<(), Error> {
-    let Some(goal) = after else { return Ok(()) };
-    change
-        .record(&[entry(action, (OBJECT, goal.id.to_string()), before, after)?])
-        .await?;
-    let what = if before.is_some() {
-        GoalChange::Updated
-    } else {
-        GoalChange::Created
+async fn finish(change: &Change<'_>, before: Option<&Goal>, after: &Goal) -> Result<(), Error> {
+    let (action, what) = match before {
+        None => ("goal.created", GoalChange::Created),
+        Some(_) => ("goal.updated", GoalChange::Updated),
     };
-    tell(change, goal, what).await
+    let object = (OBJECT, after.id.to_string());
+    change
+        .record(&[entry(action, object, before, Some(after))?])
+        .await?;
+    tell(change, after, what).await
 }
 
 async fn tell(change: &Change<'_>, goal: &Goal, what: GoalChange) -> Result<(), Error> {

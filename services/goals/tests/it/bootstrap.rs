@@ -3,7 +3,9 @@
 use crate::harness::Service;
 use domain::ids::TenantId;
 use goalpost_goals::Error;
-use goalpost_goals::bootstrap::{Role, api_key, operator_key, tenant, write_token};
+use goalpost_goals::bootstrap::{
+    Role, Table, api_key, issued, operator_key, revoke, tenant, write_token,
+};
 use pg::Db;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -131,4 +133,43 @@ async fn known_secrets_of_somebody_else_are_refused() {
         code(api_key(&db, &a, Role::Editor, Some(&key)).await),
         taken
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_listed_and_revoked() {
+    let service = Service::start().await;
+    let db = Db::connect(
+        &service.database.settings("goals"),
+        "goals",
+        Handle::current(),
+    )
+    .unwrap();
+    let a = TenantId::parse("a").unwrap();
+    // One page and one more.
+    service
+        .execute(
+            "INSERT INTO platform.api_keys (id, tenant_id, role, secret_hash, created_by)
+             SELECT 'k' || n, 'a', 'viewer', sha256('x'), 'x' FROM generate_series(1, 198) n",
+        )
+        .await;
+    let keys = issued(&db, &a, Table::ApiKeys).await.unwrap();
+    assert_eq!(keys.len(), 201);
+    let tokens = issued(&db, &a, Table::WriteTokens).await.unwrap();
+    assert_eq!((tokens.len(), tokens[0].grants.word()), (1, "server"));
+    for _ in 0..2 {
+        revoke(&db, &a, Table::WriteTokens, &tokens[0].id)
+            .await
+            .unwrap();
+    }
+    let tokens = issued(&db, &a, Table::WriteTokens).await.unwrap();
+    assert!(tokens[0].revoked_at.is_some());
+    let unknown = revoke(&db, &a, Table::ApiKeys, &tokens[0].id)
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.code(), "not_found");
+    let nobody = TenantId::parse("nobody").unwrap();
+    let unknown = issued(&db, &nobody, Table::ApiKeys).await.unwrap_err();
+    assert_eq!(unknown.code(), "not_found");
+    let audited = "SELECT count(*) FROM goals.audit WHERE action = 'write_token.revoked' AND actor = 'bootstrap'";
+    assert_eq!(service.number(audited).await, 1);
 }
