@@ -182,10 +182,10 @@ impl Run<'_> {
     /// The file once, and again as often as was asked for; then the figures, and how many events a
     /// second the first pass took.
     async fn all(&self, phases: &mut Vec<Phase>) -> anyhow::Result<(Vec<Figure>, f64)> {
-        let (first, rate) = self.pass("", phases).await?;
+        let (first, rate) = self.pass(0, phases).await?;
         let mut replays = Vec::new();
         for number in 1..=self.args.replays {
-            let (again, _) = self.pass(&format!("replay {number}: "), phases).await?;
+            let (again, _) = self.pass(number, phases).await?;
             replays.push(again);
         }
         let asking = Progress::waiting("asking for the figures");
@@ -206,12 +206,12 @@ impl Run<'_> {
     }
 
     /// Sends everything once and waits until it is worked off.
-    async fn pass(&self, what: &str, phases: &mut Vec<Phase>) -> anyhow::Result<(Pass, f64)> {
+    async fn pass(&self, replay: u32, phases: &mut Vec<Phase>) -> anyhow::Result<(Pass, f64)> {
         let pass = self
             .workload
-            .pass(what, self.purchases, self.args.events_first)
+            .pass(replay, self.purchases, self.args.events_first)
             .await?;
-        let waiting = format!("{what}waiting until everything is judged");
+        let waiting = send::part(replay, "waiting until everything is judged");
         let waited = finish(&waiting, &self.servers, self.exits).await?;
         let took = pass.sending.took + waited.took;
         phases.extend(pass.phases(self.args.events_first).into_iter().cloned());

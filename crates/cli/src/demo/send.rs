@@ -93,17 +93,29 @@ struct EnrollmentsAnswer {
     results: Vec<Verdict>,
 }
 
+/// What a part of the work is called; the first pass is replay 0.
+pub fn part(replay: u32, what: &str) -> String {
+    if replay == 0 {
+        what.to_owned()
+    } else {
+        format!("replay {replay}: {what}")
+    }
+}
+
 /// Sends the purchases in the order they have, each batch after the answer to the one before.
 pub async fn purchases(
     ingest: &Service,
-    name: &str,
+    replay: u32,
     purchases: &[Purchase],
 ) -> anyhow::Result<(Events, Phase)> {
-    let progress = Progress::of(name, purchases.len() as u64);
+    let progress = Progress::of(
+        &part(replay, "sending the purchases"),
+        purchases.len() as u64,
+    );
     let mut events = Events::default();
     for batch in purchases.chunks(BATCH) {
         events
-            .send(ingest, batch)
+            .send(ingest, batch, replay == 0)
             .await
             .context("cannot send the purchases")?;
         progress.add(batch.len() as u64);
@@ -112,13 +124,22 @@ pub async fn purchases(
 }
 
 impl Events {
-    async fn send(&mut self, ingest: &Service, batch: &[Purchase]) -> anyhow::Result<()> {
+    async fn send(
+        &mut self,
+        ingest: &Service,
+        batch: &[Purchase],
+        is_first: bool,
+    ) -> anyhow::Result<()> {
         let mut open: Vec<&Purchase> = batch.iter().collect();
         for sending in 1..=MOST_SENDINGS {
             let answer = ingest
                 .post("/api/v1/events?results=errors", events_body(&open)?)
                 .await?;
-            open = self.count(answer.body, sending > 1 || answer.attempts > 1, &open);
+            open = self.count(
+                answer.body,
+                is_first && (sending > 1 || answer.attempts > 1),
+                &open,
+            );
             if open.is_empty() {
                 return Ok(());
             }
@@ -129,20 +150,21 @@ impl Events {
         )
     }
 
-    /// Counts an answer, and gives what has to be sent again. A duplicate of an attempt whose answer
-    /// was lost is an event stored by this batch.
+    /// Counts an answer, and gives what has to be sent again. With `is_ours` a duplicate is an event that an
+    /// earlier attempt of this very batch has stored, whose answer was lost.
     fn count<'a>(
         &mut self,
         answer: EventsAnswer,
-        again: bool,
+        is_ours: bool,
         sent: &[&'a Purchase],
     ) -> Vec<&'a Purchase> {
         self.stored += answer.accepted;
-        *(if again {
+        let there_already = if is_ours {
             &mut self.stored
         } else {
             &mut self.duplicates
-        }) += answer.duplicates;
+        };
+        *there_already += answer.duplicates;
         let mut open = Vec::new();
         for verdict in answer.results {
             match verdict.status.as_str() {
@@ -188,11 +210,14 @@ fn midnight(day: Date) -> String {
 /// Enrolls every customer at the midnight of the first purchase.
 pub async fn enrollments(
     evaluator: &Service,
-    name: &str,
+    replay: u32,
     workflow: WorkflowId,
     first_days: &BTreeMap<&str, Date>,
 ) -> anyhow::Result<(Enrollments, Phase)> {
-    let progress = Progress::of(name, first_days.len() as u64);
+    let progress = Progress::of(
+        &part(replay, "enrolling the customers"),
+        first_days.len() as u64,
+    );
     let customers: Vec<Enrollment> = first_days
         .iter()
         .map(|(customer, day)| Enrollment {
@@ -207,13 +232,13 @@ pub async fn enrollments(
             let body = serde_json::to_string(&EnrollmentsBatch { enrollments: batch })?;
             let answer = evaluator.post::<EnrollmentsAnswer>(path, body).await?;
             progress_of_batch.add(batch.len() as u64);
-            anyhow::Ok((answer.body, answer.attempts > 1))
+            anyhow::Ok((answer.body, replay == 0 && answer.attempts > 1))
         })
         .buffer_unordered(ENROLLING_AT_ONCE)
         .try_fold(
             Enrollments::default(),
-            |mut all, (answer, again)| async move {
-                all.count(answer, again);
+            |mut all, (answer, is_ours)| async move {
+                all.count(answer, is_ours);
                 Ok(all)
             },
         );
@@ -222,22 +247,24 @@ pub async fn enrollments(
 }
 
 impl Enrollments {
-    fn count(&mut self, answer: EnrollmentsAnswer, again: bool) {
+    /// With `is_ours` whoever is there already was enrolled by an earlier attempt of this very batch.
+    fn count(&mut self, answer: EnrollmentsAnswer, is_ours: bool) {
         self.created += answer.created;
-        *(if again {
+        let there_already = if is_ours {
             &mut self.created
         } else {
             &mut self.existing
-        }) += answer.existing;
+        };
+        *there_already += answer.existing;
         for verdict in answer.results {
             match (verdict.status.as_str(), verdict.code) {
                 ("created" | "existing", _) => {}
-                (_, Some(code)) if code == "reentry_not_allowed" => self.existing += 1,
+                (_, Some(code)) if code == "reentry_not_allowed" => *there_already += 1,
                 (status, code) => {
                     *self
                         .refused
                         .entry(code.unwrap_or(status.to_owned()))
-                        .or_default() += 1
+                        .or_default() += 1;
                 }
             }
         }

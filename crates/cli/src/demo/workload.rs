@@ -122,26 +122,17 @@ impl Workload {
             .map(drop)
     }
 
-    /// Enrolls everybody and sends every purchase, in either order.
+    /// Enrolls everybody and sends every purchase, in either order; replay 0 is the first pass.
     pub async fn pass(
         &self,
-        what: &str,
+        replay: u32,
         purchases: &[Purchase],
         events_first: bool,
     ) -> anyhow::Result<Pass> {
         let days = first_days(purchases);
-        let enroll = async || {
-            let name = format!("{what}enrolling the customers");
-            send::enrollments(&self.evaluator, &name, self.workflow, &days).await
-        };
-        let send = async || {
-            send::purchases(
-                &self.ingest,
-                &format!("{what}sending the purchases"),
-                purchases,
-            )
-            .await
-        };
+        let enroll =
+            async || send::enrollments(&self.evaluator, replay, self.workflow, &days).await;
+        let send = async || send::purchases(&self.ingest, replay, purchases).await;
         let ((events, sending), (enrollments, enrolling)) = if events_first {
             let sent = send().await?;
             (sent, enroll().await?)

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::goalpost::{Goalpost, PROGRAM, enterable_directory, exists};
 
+const KILL_EVERY: Duration = Duration::from_millis(1_500);
+
 /// Runs it to its end, without the servers of the environment: exit code and report.
 fn demo(dir: &Path, args: &[&str]) -> (i32, Value) {
     let mut command = Command::new(PROGRAM);
@@ -66,8 +68,27 @@ fn everything_comes_out_and_a_replay_changes_nothing() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Kills services in turn, each a while after the last has come back.
+fn kill_until(dev: &Goalpost, is_done: impl Fn() -> bool) {
+    for service in ["evaluator", "ingest", "evaluator", "goals", "ingest"]
+        .iter()
+        .cycle()
+    {
+        for _ in 0..KILL_EVERY.as_millis() / 50 {
+            std::thread::sleep(Duration::from_millis(50));
+            if is_done() {
+                return;
+            }
+        }
+        for child in dev.children(&["serve", service]) {
+            // It may have ended by itself since it was seen; then there is nothing to kill.
+            let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
+        }
+    }
+}
+
 #[test]
-fn the_order_does_not_matter_and_a_spoilt_purchase_does() {
+fn the_order_and_killed_services_do_not_matter_and_a_spoilt_purchase_does() {
     let mut dev = Goalpost::start(["dev", "--ephemeral", "--json"]);
     dev.file(".goalpost/dev.json");
     let traces = dev.traces(dev.stack_directory().unwrap());
@@ -79,16 +100,27 @@ fn the_order_does_not_matter_and_a_spoilt_purchase_does() {
     let (code, report) = demo(&dir, &["--on", on, "--replays", "0", "--spoil"]);
     assert_eq!((code, &report["holds"]), (1, &Value::Bool(false)));
     assert_eq!(came_out(&report, "goals_achieved"), "1,808");
-    let wrong = wrong(&report);
+    let differ = wrong(&report);
     for name in [
         "goals_achieved",
         "average_time_to_goal_hours",
         "achievements listed",
         "different workflow.exit.goal messages",
     ] {
-        assert!(wrong.contains(&name), "{name} in {wrong:?}");
+        assert!(differ.contains(&name), "{name} in {differ:?}");
     }
     assert!(report["spoilt"].as_str().unwrap().contains("99.98"));
+
+    let (code, report) = std::thread::scope(|scope| {
+        let running = scope.spawn(|| demo(&dir, &["--on", on]));
+        kill_until(&dev, || running.is_finished());
+        running.join().unwrap()
+    });
+    assert_eq!(
+        (code, wrong(&report)),
+        (0, vec![]),
+        "with services killed all the while"
+    );
 
     // A kill of the whole, services and all, in the middle of its life.
     dev.signal(Signal::SIGKILL);
