@@ -130,12 +130,7 @@ impl Consumer {
         within(limit, "basic.consume", consuming).await
     }
 
-    async fn take(
-        &self,
-        live: &Live,
-        channel: &Channel,
-        deliveries: &mut lapin::Consumer,
-    ) -> Result<Infallible, Stop> {
+    async fn take(&self, live: &Live, channel: &Channel, deliveries: &mut lapin::Consumer) -> Result<Infallible, Stop> {
         let mut patience = Patience::new(live, &self.cancel, self.hold);
         loop {
             let first = tokio::select! {
@@ -177,11 +172,7 @@ impl Consumer {
         }
     }
 
-    async fn settle(
-        &self,
-        arrived: Vec<Delivery>,
-        patience: &mut Patience<'_>,
-    ) -> Result<(), Stop> {
+    async fn settle(&self, arrived: Vec<Delivery>, patience: &mut Patience<'_>) -> Result<(), Stop> {
         for group in Group::cut(arrived, self.max_messages) {
             self.worker.settle(&group, patience).await?;
             if self.cancel.is_cancelled() {
@@ -209,26 +200,16 @@ impl Consumer {
                 None => return Err(Stop::Broken("the broker ended the consumer".to_owned())),
                 Some(Err(error)) => return Err(Stop::Broken(error.to_string())),
             }
-            next = if arrived.len() < self.max_messages {
-                deliveries.next().now_or_never()
-            } else {
-                None
-            };
+            next = if arrived.len() < self.max_messages { deliveries.next().now_or_never() } else { None };
         }
         Ok(arrived)
     }
 
     /// Ends the consumer and returns what was still on its way to it.
-    async fn rest(
-        &self,
-        channel: &Channel,
-        deliveries: &mut lapin::Consumer,
-    ) -> Result<Vec<Delivery>, Stop> {
+    async fn rest(&self, channel: &Channel, deliveries: &mut lapin::Consumer) -> Result<Vec<Delivery>, Stop> {
         cancel(channel, deliveries).await.map_err(Stop::broken)?;
         let rest = deliveries.try_collect::<Vec<_>>();
-        let rest = within(GOOD_BYE, "basic.cancel", rest)
-            .await
-            .map_err(Stop::broken)?;
+        let rest = within(GOOD_BYE, "basic.cancel", rest).await.map_err(Stop::broken)?;
         rest.iter().for_each(|delivery| self.count(delivery));
         Ok(rest)
     }
@@ -236,9 +217,7 @@ impl Consumer {
     fn count(&self, delivery: &Delivery) {
         self.worker.metrics.took(In::Delivered, &self.worker.queue);
         if delivery.redelivered {
-            self.worker
-                .metrics
-                .took(In::Redelivered, &self.worker.queue);
+            self.worker.metrics.took(In::Redelivered, &self.worker.queue);
         }
     }
 }

@@ -79,11 +79,7 @@ impl Socket {
 
 /// Connects as `role` ("publish", "consume", …). lapin's own recovery stays off: its default
 /// properties neither retry nor recover.
-pub(crate) async fn dial(
-    settings: &Settings,
-    role: &str,
-    handle: Handle,
-) -> Result<Dialled, Error> {
+pub(crate) async fn dial(settings: &Settings, role: &str, handle: Handle) -> Result<Dialled, Error> {
     let name = format!("{} {role}", settings.client_name);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let limit = settings.connect_timeout();
@@ -102,16 +98,9 @@ pub(crate) async fn dial(
 
 type Stream = AsyncTcpStream<<TokioRuntime as Reactor>::TcpStream>;
 
-async fn open(
-    uri: &AMQPUri,
-    runtime: &TokioRuntime,
-    socket: &Socket,
-    limit: Duration,
-) -> io::Result<Stream> {
+async fn open(uri: &AMQPUri, runtime: &TokioRuntime, socket: &Socket, limit: Duration) -> io::Result<Stream> {
     let addresses = runtime.to_socket_addrs((uri.authority.host.clone(), uri.authority.port));
     let stream = tokio::time::timeout(limit, runtime.tcp_connect(addresses)).await??;
-    socket.attach(TcpStream::from(
-        stream.get_ref().as_fd().try_clone_to_owned()?,
-    ))?;
+    socket.attach(TcpStream::from(stream.get_ref().as_fd().try_clone_to_owned()?))?;
     Ok(AsyncTcpStream::Plain(stream))
 }

@@ -61,12 +61,7 @@ impl Bus {
     /// nothing is built any more; what stands is closed when its consumers have finished and its
     /// publishers are dropped, after 30 s in any case.
     #[must_use]
-    pub fn connect(
-        settings: Settings,
-        queues: &'static [Queue],
-        cancel: CancellationToken,
-        handle: Handle,
-    ) -> Self {
+    pub fn connect(settings: Settings, queues: &'static [Queue], cancel: CancellationToken, handle: Handle) -> Self {
         let settings = Arc::new(settings);
         let metrics = Arc::new(Metrics::new());
         let start = |role, queues, live: &Line| {
@@ -90,14 +85,7 @@ impl Bus {
         if !queues.is_empty() {
             start("consume", queues, &consume);
         }
-        Self {
-            settings,
-            cancel,
-            metrics,
-            queues,
-            publish,
-            consume,
-        }
+        Self { settings, cancel, metrics, queues, publish, consume }
     }
 
     /// Whether every connection this service needs is up.
@@ -126,19 +114,12 @@ impl Bus {
         handler: Arc<dyn Handler>,
         dead_letters: Arc<dyn DeadLetters>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        debug_assert!(
-            self.queues.contains(&consume.queue),
-            "a queue nobody declares"
-        );
+        debug_assert!(self.queues.contains(&consume.queue), "a queue nobody declares");
         let prefetch = match consume.prefetch {
             0 => self.settings.prefetch,
             prefetch => prefetch,
         };
-        let worker = self.worker(
-            consume.queue.name().to_owned(),
-            Work::Handle(handler),
-            dead_letters,
-        );
+        let worker = self.worker(consume.queue.name().to_owned(), Work::Handle(handler), dead_letters);
         self.consumer(worker, consume.max_messages.max(1), prefetch)
     }
 
@@ -156,21 +137,10 @@ impl Bus {
 
     fn worker(&self, queue: String, work: Work, dead_letters: Arc<dyn DeadLetters>) -> Worker {
         let call_timeout = self.settings.call_timeout();
-        Worker {
-            queue,
-            work,
-            dead_letters,
-            call_timeout,
-            metrics: Arc::clone(&self.metrics),
-        }
+        Worker { queue, work, dead_letters, call_timeout, metrics: Arc::clone(&self.metrics) }
     }
 
-    fn consumer(
-        &self,
-        worker: Worker,
-        max_messages: usize,
-        prefetch: u16,
-    ) -> impl Future<Output = ()> + Send + use<> {
+    fn consumer(&self, worker: Worker, max_messages: usize, prefetch: u16) -> impl Future<Output = ()> + Send + use<> {
         let consumer = Consumer {
             max_messages,
             prefetch,

@@ -97,10 +97,7 @@ pub(crate) fn current(link: &Current) -> Option<Arc<Live>> {
 /// Waits for a connection that can be used. `None`: there will be none any more.
 pub(crate) async fn next(link: &mut Current) -> Option<Arc<Live>> {
     let usable = |live: &Option<Arc<Live>>| live.as_ref().is_some_and(|live| live.usable());
-    link.wait_for(usable)
-        .await
-        .ok()
-        .and_then(|live| live.clone())
+    link.wait_for(usable).await.ok().and_then(|live| live.clone())
 }
 
 /// One connection's supervisor.
@@ -125,9 +122,7 @@ impl Supervisor {
     pub(crate) async fn run(self) {
         let mut outage = Outage::new(self.role);
         while !self.cancel.is_cancelled() {
-            let round = AssertUnwindSafe(self.round(&mut outage))
-                .catch_unwind()
-                .await;
+            let round = AssertUnwindSafe(self.round(&mut outage)).catch_unwind().await;
             self.live.send_replace(None);
             self.metrics.up(self.role, false);
             self.metrics.blocked(self.role, false);
@@ -223,11 +218,7 @@ impl Supervisor {
         self.metrics.blocked(self.role, reason.is_some());
         match reason {
             Some(reason) => {
-                tracing::warn!(
-                    connection = self.role,
-                    reason,
-                    "the broker blocks this connection"
-                );
+                tracing::warn!(connection = self.role, reason, "the broker blocks this connection");
             }
             None => tracing::info!(connection = self.role, "the broker took the block away"),
         }
@@ -246,12 +237,7 @@ struct Outage {
 
 impl Outage {
     fn new(role: &'static str) -> Self {
-        Self {
-            role,
-            waits: waits(),
-            up_since: None,
-            last: None,
-        }
+        Self { role, waits: waits(), up_since: None, last: None }
     }
 
     fn over(&mut self) {
@@ -261,25 +247,13 @@ impl Outage {
     }
 
     fn lost(&mut self, reason: &str) {
-        if self
-            .up_since
-            .take()
-            .is_some_and(|since| since.elapsed() > STEADY)
-        {
+        if self.up_since.take().is_some_and(|since| since.elapsed() > STEADY) {
             self.waits = waits();
         }
         if self.last.as_deref() == Some(reason) {
-            tracing::debug!(
-                connection = self.role,
-                reason,
-                "still no connection to the broker"
-            );
+            tracing::debug!(connection = self.role, reason, "still no connection to the broker");
         } else {
-            tracing::warn!(
-                connection = self.role,
-                reason,
-                "no connection to the broker"
-            );
+            tracing::warn!(connection = self.role, reason, "no connection to the broker");
             self.last = Some(reason.to_owned());
         }
     }

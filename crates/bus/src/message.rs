@@ -61,11 +61,7 @@ const SUSPECT_AFTER: u32 = 3;
 /// The broker's count. A publisher can write that header too, but not mark its message as
 /// delivered before.
 fn delivery_count(delivery: &Delivery) -> u32 {
-    let headers = delivery
-        .properties
-        .headers()
-        .as_ref()
-        .filter(|_| delivery.redelivered);
+    let headers = delivery.properties.headers().as_ref().filter(|_| delivery.redelivered);
     headers.map_or(0, |headers| count(headers, "x-delivery-count"))
 }
 
@@ -78,15 +74,10 @@ impl Message {
     pub(crate) fn of(delivery: &mut Delivery) -> Self {
         let properties = &delivery.properties;
         let headers = properties.headers().as_ref();
-        let text = |value: &Option<lapin::types::ShortString>| {
-            value.as_ref().map(|value| value.as_str().to_owned())
-        };
+        let text = |value: &Option<lapin::types::ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
         Self {
             routing_key: delivery.routing_key.as_str().to_owned(),
-            message_id: properties
-                .message_id()
-                .as_ref()
-                .and_then(|id| id.as_str().parse().ok()),
+            message_id: properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()),
             content_type: text(properties.content_type()),
             user_id: text(properties.user_id()),
             traceparent: headers.and_then(|headers| string(headers, "traceparent")),
@@ -106,8 +97,7 @@ impl Message {
             payload: self.body.to_vec(),
             code: code.to_owned(),
             cause: cause.to_owned(),
-            attempts: i32::try_from(self.delivery_count.saturating_add(attempts))
-                .unwrap_or(i32::MAX),
+            attempts: i32::try_from(self.delivery_count.saturating_add(attempts)).unwrap_or(i32::MAX),
         }
     }
 }
@@ -122,17 +112,9 @@ pub(crate) struct Death {
 
 impl Death {
     pub(crate) fn of(properties: &BasicProperties) -> Option<Self> {
-        let deaths = properties
-            .headers()
-            .as_ref()?
-            .inner()
-            .get("x-death")?
-            .as_array()?;
+        let deaths = properties.headers().as_ref()?.inner().get("x-death")?.as_array()?;
         let newest = deaths.as_slice().first()?.as_field_table()?;
-        let keys = newest
-            .inner()
-            .get("routing-keys")
-            .and_then(AMQPValue::as_array);
+        let keys = newest.inner().get("routing-keys").and_then(AMQPValue::as_array);
         Some(Self {
             reason: string(newest, "reason")?,
             queue: string(newest, "queue")?,
@@ -224,9 +206,7 @@ mod tests {
     fn strange_properties_are_not_trusted() {
         // A publisher's own: the broker has not delivered this one before.
         let headers = table(&[("x-delivery-count", AMQPValue::LongLongInt(9))]);
-        let properties = BasicProperties::default()
-            .with_message_id("not a uuid".into())
-            .with_headers(headers);
+        let properties = BasicProperties::default().with_message_id("not a uuid".into()).with_headers(headers);
         let mut delivery = delivery(false, properties);
         assert!(!is_suspect(&delivery));
         let message = Message::of(&mut delivery);
@@ -240,9 +220,7 @@ mod tests {
             ("queue", AMQPValue::LongString("goals.commands".into())),
             (
                 "routing-keys",
-                AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongString(
-                    "put_reference".into(),
-                )])),
+                AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongString("put_reference".into())])),
             ),
         ]);
         let deaths = FieldArray::from(vec![AMQPValue::FieldTable(death)]);
@@ -257,10 +235,7 @@ mod tests {
     fn a_dead_letter_names_the_tenant_its_body_claims() {
         let of = |body: &str| claimed_tenant(body.as_bytes()).map(|id| id.to_string());
         assert_eq!(of(r#"{"x":1,"tenant_id":"acme"}"#).as_deref(), Some("acme"));
-        assert_eq!(
-            of(r#"{"specversion":"1.0","tenantid":"acme"}"#).as_deref(),
-            Some("acme")
-        );
+        assert_eq!(of(r#"{"specversion":"1.0","tenantid":"acme"}"#).as_deref(), Some("acme"));
         assert_eq!(of(r#"{"tenant_id":"no spaces"}"#), None);
         assert_eq!(of("}{"), None);
     }

@@ -42,27 +42,18 @@ pub(crate) enum In {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = global::meter("goalpost");
-        let counter = |name: &'static str, meaning: &'static str| {
-            meter.u64_counter(name).with_description(meaning).build()
-        };
-        let gauge = |name: &'static str, meaning: &'static str| {
-            meter.u64_gauge(name).with_description(meaning).build()
-        };
+        let counter =
+            |name: &'static str, meaning: &'static str| meter.u64_counter(name).with_description(meaning).build();
+        let gauge = |name: &'static str, meaning: &'static str| meter.u64_gauge(name).with_description(meaning).build();
         Self {
             published: counter("bus.published", "messages handed to the broker"),
             confirmed: counter("bus.confirmed", "messages the broker has taken"),
             returned: counter("bus.returned", "mandatory messages no queue was bound for"),
-            refused: counter(
-                "bus.refused",
-                "messages the broker or the publisher refused",
-            ),
+            refused: counter("bus.refused", "messages the broker or the publisher refused"),
             deliveries: counter("bus.deliveries", "messages delivered to a consumer"),
             redeliveries: counter("bus.redeliveries", "messages delivered more than once"),
             acks: counter("bus.acks", "messages acknowledged"),
-            retries: counter(
-                "bus.retries",
-                "times a message had to wait for something away",
-            ),
+            retries: counter("bus.retries", "times a message had to wait for something away"),
             panics: counter("bus.panics", "times a handler panicked"),
             dead_letters: counter("bus.dead_letters", "messages given up and stored"),
             connections_lost: counter("bus.connections_lost", "connections that ended unasked"),
@@ -93,27 +84,19 @@ impl Metrics {
     }
 
     pub(crate) fn dead_letter(&self, queue: &str, code: &str) {
-        let labels = [
-            KeyValue::new("queue", queue.to_owned()),
-            KeyValue::new("code", code.to_owned()),
-        ];
+        let labels = [KeyValue::new("queue", queue.to_owned()), KeyValue::new("code", code.to_owned())];
         self.dead_letters.add(1, &labels);
     }
 
     pub(crate) fn up(&self, connection: &'static str, up: bool) {
-        self.connection_up
-            .record(u64::from(up), &[KeyValue::new("connection", connection)]);
+        self.connection_up.record(u64::from(up), &[KeyValue::new("connection", connection)]);
     }
 
     pub(crate) fn lost(&self, connection: &'static str) {
-        self.connections_lost
-            .add(1, &[KeyValue::new("connection", connection)]);
+        self.connections_lost.add(1, &[KeyValue::new("connection", connection)]);
     }
 
     pub(crate) fn blocked(&self, connection: &'static str, blocked: bool) {
-        self.connection_blocked.record(
-            u64::from(blocked),
-            &[KeyValue::new("connection", connection)],
-        );
+        self.connection_blocked.record(u64::from(blocked), &[KeyValue::new("connection", connection)]);
     }
 }

@@ -40,13 +40,7 @@ pub(crate) struct Patience<'a> {
 
 impl<'a> Patience<'a> {
     pub(crate) fn new(live: &'a Live, cancel: &'a CancellationToken, limit: Duration) -> Self {
-        Self {
-            live,
-            cancel,
-            limit,
-            since: None,
-            waits: waits(),
-        }
+        Self { live, cancel, limit, since: None, waits: waits() }
     }
 
     /// Waits a little. The time runs from the first wait after a success.

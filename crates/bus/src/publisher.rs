@@ -56,19 +56,8 @@ impl Drop for Unconfirmed<'_> {
 }
 
 impl Publisher {
-    pub(crate) fn new(
-        link: Current,
-        call_timeout: Duration,
-        confirm_timeout: Duration,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self {
-            link,
-            lane: Mutex::default(),
-            call_timeout,
-            confirm_timeout,
-            metrics,
-        }
+    pub(crate) fn new(link: Current, call_timeout: Duration, confirm_timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { link, lane: Mutex::default(), call_timeout, confirm_timeout, metrics }
     }
 
     async fn publish_all(&self, messages: &[OutboxMessage]) -> Result<Vec<Delivery>, Error> {
@@ -110,45 +99,26 @@ impl Publisher {
         let channel = live.channel().await?;
         let selecting = channel.confirm_select(ConfirmSelectOptions::default());
         within(self.call_timeout, "confirm.select", selecting).await?;
-        Ok(Lane {
-            live: Arc::clone(live),
-            channel,
-        })
+        Ok(Lane { live: Arc::clone(live), channel })
     }
 
     /// Publishes one window and waits for all of its confirms together.
-    async fn window(
-        &self,
-        channel: &Channel,
-        messages: &[OutboxMessage],
-    ) -> Result<Vec<Delivery>, Error> {
+    async fn window(&self, channel: &Channel, messages: &[OutboxMessage]) -> Result<Vec<Delivery>, Error> {
         let sending = join_all(messages.iter().map(|message| send(channel, message)));
         let answers = within(self.confirm_timeout, "basic.publish", async {
-            sending
-                .await
-                .into_iter()
-                .collect::<lapin::Result<Vec<Answer>>>()
+            sending.await.into_iter().collect::<lapin::Result<Vec<Answer>>>()
         })
         .await?;
         // lapin hands a returned message to whichever confirm completes next, so the returns of
         // the whole window are gathered and found again by what they carry.
-        let (answers, returned): (Vec<_>, Vec<_>) = answers
-            .into_iter()
-            .map(|answer| (answer.outcome, answer.returned))
-            .unzip();
+        let (answers, returned): (Vec<_>, Vec<_>) =
+            answers.into_iter().map(|answer| (answer.outcome, answer.returned)).unzip();
         let returned: HashSet<Address> = returned.into_iter().flatten().collect();
         let verdicts = messages.iter().zip(answers);
-        Ok(verdicts
-            .map(|(message, outcome)| self.verdict(message, outcome, &returned))
-            .collect())
+        Ok(verdicts.map(|(message, outcome)| self.verdict(message, outcome, &returned)).collect())
     }
 
-    fn verdict(
-        &self,
-        message: &OutboxMessage,
-        outcome: Outcome,
-        returned: &HashSet<Address>,
-    ) -> Delivery {
+    fn verdict(&self, message: &OutboxMessage, outcome: Outcome, returned: &HashSet<Address>) -> Delivery {
         let exchange = &message.exchange;
         let delivery = match outcome {
             Outcome::NotSent(why) => Delivery::Refused(why.to_owned()),
@@ -174,10 +144,7 @@ impl Publish for Publisher {
         current(&self.link).is_some_and(|live| !live.blocked())
     }
 
-    fn publish(
-        &self,
-        messages: Arc<[OutboxMessage]>,
-    ) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>> {
+    fn publish(&self, messages: Arc<[OutboxMessage]>) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>> {
         Box::pin(async move { self.publish_all(&messages).await.map_err(BoxError::from) })
     }
 }
@@ -217,33 +184,16 @@ async fn send(channel: &Channel, message: &OutboxMessage) -> lapin::Result<Answe
     let (exchange, routing_key, properties) = match checked(message) {
         Ok(parts) => parts,
         Err(why) => {
-            return Ok(Answer {
-                outcome: Outcome::NotSent(why),
-                returned: None,
-            });
+            return Ok(Answer { outcome: Outcome::NotSent(why), returned: None });
         }
     };
-    let options = BasicPublishOptions {
-        mandatory: message.mandatory,
-        immediate: false,
-    };
+    let options = BasicPublishOptions { mandatory: message.mandatory, immediate: false };
     #[expect(clippy::disallowed_methods, reason = "this is where the bus publishes")]
-    let confirm = channel
-        .basic_publish(exchange, routing_key, options, &message.payload, properties)
-        .await?;
+    let confirm = channel.basic_publish(exchange, routing_key, options, &message.payload, properties).await?;
     let confirmation = confirm.await?;
-    let outcome = if confirmation.is_ack() {
-        Outcome::Acked
-    } else {
-        Outcome::Nacked
-    };
+    let outcome = if confirmation.is_ack() { Outcome::Acked } else { Outcome::Nacked };
     let returned = confirmation.take_message().map(|message| Address {
-        message_id: message
-            .properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        message_id: message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
         exchange: message.exchange.to_string(),
         routing_key: message.routing_key.to_string(),
     });
@@ -254,10 +204,7 @@ type Parts = (ShortString, ShortString, BasicProperties);
 
 /// What the broker would answer by closing the channel is refused here, for this message alone.
 fn checked(message: &OutboxMessage) -> Result<Parts, &'static str> {
-    let known = message.exchange.is_empty()
-        || exchanges()
-            .iter()
-            .any(|&(exchange, _)| exchange == message.exchange);
+    let known = message.exchange.is_empty() || exchanges().iter().any(|&(exchange, _)| exchange == message.exchange);
     if !known {
         return Err("the exchange is not one of Goalpost's");
     }
@@ -269,9 +216,5 @@ fn checked(message: &OutboxMessage) -> Result<Parts, &'static str> {
         .with_delivery_mode(PERSISTENT)
         .with_content_type(short(&message.content_type)?)
         .with_message_id(message.message_id.to_string().into());
-    Ok((
-        short(&message.exchange)?,
-        short(&message.routing_key)?,
-        properties,
-    ))
+    Ok((short(&message.exchange)?, short(&message.routing_key)?, properties))
 }

@@ -24,11 +24,7 @@ pub struct Relay;
 impl Relay {
     /// Runs until cancelled, then empties the outbox for at most 5 s. Claims nothing while the
     /// publisher is not ready.
-    pub async fn run(
-        outbox: Arc<dyn Outbox>,
-        publisher: Arc<dyn Publish>,
-        cancel: CancellationToken,
-    ) {
+    pub async fn run(outbox: Arc<dyn Outbox>, publisher: Arc<dyn Publish>, cancel: CancellationToken) {
         let relay = Running { outbox, publisher };
         relay.work(&cancel).await;
         if tokio::time::timeout(DRAIN, relay.drain()).await.is_err() {
@@ -48,11 +44,7 @@ impl Running {
         let mut failures: Option<ExponentialBackoff> = None;
         while !cancel.is_cancelled() {
             let wait = if self.publisher.ready() {
-                match self
-                    .outbox
-                    .relay_round(CLAIM, Arc::clone(&self.publisher))
-                    .await
-                {
+                match self.outbox.relay_round(CLAIM, Arc::clone(&self.publisher)).await {
                     Ok(round) => {
                         if failures.take().is_some() {
                             tracing::info!("the relay goes on");
@@ -85,11 +77,7 @@ impl Running {
     /// Rounds until nothing is left that could be sent.
     async fn drain(&self) {
         while self.publisher.ready() {
-            match self
-                .outbox
-                .relay_round(CLAIM, Arc::clone(&self.publisher))
-                .await
-            {
+            match self.outbox.relay_round(CLAIM, Arc::clone(&self.publisher)).await {
                 Ok(round) if round.confirmed > 0 => {}
                 Ok(_) => return,
                 Err(error) => {
@@ -102,10 +90,7 @@ impl Running {
 }
 
 /// The wait after a failed round; the first failure of a row is logged.
-fn after(
-    failures: &mut Option<ExponentialBackoff>,
-    error: &(dyn std::error::Error + Send + Sync),
-) -> Duration {
+fn after(failures: &mut Option<ExponentialBackoff>, error: &(dyn std::error::Error + Send + Sync)) -> Duration {
     let waits = failures.get_or_insert_with(|| {
         tracing::warn!(%error, "a round of the relay failed");
         ExponentialBuilder::default()

@@ -69,10 +69,7 @@ impl Settings {
     /// The defaults with this address.
     #[must_use]
     pub fn new(url: &str) -> Self {
-        Self {
-            url: url.into(),
-            ..Self::default()
-        }
+        Self { url: url.into(), ..Self::default() }
     }
 
     pub(crate) fn uri(&self) -> Result<AMQPUri, Error> {
@@ -100,14 +97,10 @@ impl Settings {
 
 /// The messages here never repeat the address: it holds a password.
 fn parse(url: &str) -> Result<AMQPUri, String> {
-    let uri: AMQPUri = url
-        .parse()
-        .map_err(|_| "not of the form amqp://user:password@host:port/vhost")?;
+    let uri: AMQPUri = url.parse().map_err(|_| "not of the form amqp://user:password@host:port/vhost")?;
     // Without a TLS feature lapin answers amqps:// with a plain connection and says nothing.
     if uri.scheme == AMQPScheme::AMQPS {
-        return Err(
-            "amqps:// is not built in; let a TLS proxy stand beside the service".to_owned(),
-        );
+        return Err("amqps:// is not built in; let a TLS proxy stand beside the service".to_owned());
     }
     Ok(uri)
 }
@@ -151,11 +144,7 @@ mod tests {
     fn unknown_keys_and_impossible_values_are_refused_by_name() {
         assert!(read("prefetsch = 3").unwrap_err().contains("prefetsch"));
         assert!(read("prefetch = 0").unwrap_err().contains("at least 1"));
-        assert!(
-            read("url = 'http://x'")
-                .unwrap_err()
-                .contains("amqp://user")
-        );
+        assert!(read("url = 'http://x'").unwrap_err().contains("amqp://user"));
     }
 
     #[test]

@@ -25,28 +25,14 @@ impl Subscription {
         let settings = Settings::new(url);
         let limit = settings.call_timeout();
         let short = |text: &str| {
-            ShortString::try_new(text)
-                .map_err(|_| Error::Settings("a name of more than 255 bytes".to_owned()))
+            ShortString::try_new(text).map_err(|_| Error::Settings("a name of more than 255 bytes".to_owned()))
         };
         let dialled = dial(&settings, "subscription", Handle::current()).await?;
         let channel = within(limit, "channel.open", dialled.connection.create_channel()).await?;
-        Wanted {
-            queues: &[],
-            domain_event_names: &[],
-            limit,
-        }
-        .declare(&channel)
-        .await?;
-        let options = QueueDeclareOptions {
-            exclusive: true,
-            auto_delete: true,
-            ..Default::default()
-        };
+        Wanted { queues: &[], domain_event_names: &[], limit }.declare(&channel).await?;
+        let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
         let declaring = channel.queue_declare("".into(), options, FieldTable::default());
-        let queue = within(limit, "queue.declare", declaring)
-            .await?
-            .name()
-            .clone();
+        let queue = within(limit, "queue.declare", declaring).await?.name().clone();
         let binding = channel.queue_bind(
             queue.clone(),
             short(exchange)?,
@@ -55,17 +41,10 @@ impl Subscription {
             FieldTable::default(),
         );
         within(limit, "queue.bind", binding).await?;
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            exclusive: true,
-            ..Default::default()
-        };
+        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
         let deliveries = within(limit, "basic.consume", consuming).await?;
-        Ok(Self {
-            _dialled: dialled,
-            deliveries,
-        })
+        Ok(Self { _dialled: dialled, deliveries })
     }
 
     /// The next message; `None` when the connection has ended.

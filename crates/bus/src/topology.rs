@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::contract::{
-    Command, DeleteReference, EndEnrollment, Enroll, EraseSubject, EventsStored, Fact,
-    PutReference, Recheck, ScheduleAction, SubjectErased, exchange,
+    Command, DeleteReference, EndEnrollment, Enroll, EraseSubject, EventsStored, Fact, PutReference, Recheck,
+    ScheduleAction, SubjectErased, exchange,
 };
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -90,28 +90,18 @@ impl Queue {
             Self::EvaluatorEvents | Self::AnalyticsEvents => {
                 return vec![(EventsStored::EXCHANGE, EventsStored::ROUTING_KEY.to_owned())];
             }
-            Self::EvaluatorCommands => &[
-                Enroll::ROUTING_KEY,
-                EndEnrollment::ROUTING_KEY,
-                ScheduleAction::ROUTING_KEY,
-                Recheck::ROUTING_KEY,
-            ],
+            Self::EvaluatorCommands => {
+                &[Enroll::ROUTING_KEY, EndEnrollment::ROUTING_KEY, ScheduleAction::ROUTING_KEY, Recheck::ROUTING_KEY]
+            }
             Self::GoalsCommands => &[PutReference::ROUTING_KEY, DeleteReference::ROUTING_KEY],
-            Self::IngestErasure
-            | Self::GoalsErasure
-            | Self::EvaluatorErasure
-            | Self::AnalyticsErasure => &[EraseSubject::ROUTING_KEY],
+            Self::IngestErasure | Self::GoalsErasure | Self::EvaluatorErasure | Self::AnalyticsErasure => {
+                &[EraseSubject::ROUTING_KEY]
+            }
         };
-        let mut bindings: Vec<_> = commands
-            .iter()
-            .map(|&key| (exchange::COMMANDS, key.to_owned()))
-            .collect();
+        let mut bindings: Vec<_> = commands.iter().map(|&key| (exchange::COMMANDS, key.to_owned())).collect();
         // Ingest takes the requests, so it collects the answers.
         if self == Self::IngestErasure {
-            bindings.push((
-                SubjectErased::EXCHANGE,
-                SubjectErased::ROUTING_KEY.to_owned(),
-            ));
+            bindings.push((SubjectErased::EXCHANGE, SubjectErased::ROUTING_KEY.to_owned()));
         }
         bindings
     }
@@ -154,22 +144,16 @@ impl Wanted<'_> {
                 ExchangeType::Topic => ExchangeKind::Topic,
                 ExchangeType::Direct => ExchangeKind::Direct,
             };
-            let options = ExchangeDeclareOptions {
-                durable: true,
-                ..Default::default()
-            };
-            let declared =
-                channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+            let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+            let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
             within(self.limit, "exchange.declare", declared).await?;
         }
         for &queue in self.queues {
             // The dead-letter queue first: there is no moment at which a dead message has no home.
             let dead = queue.dead_name();
             self.queue(channel, &dead, dead_arguments()).await?;
-            self.bind(channel, &dead, exchange::DEAD, queue.name())
-                .await?;
-            self.queue(channel, queue.name(), work_arguments(queue))
-                .await?;
+            self.bind(channel, &dead, exchange::DEAD, queue.name()).await?;
+            self.queue(channel, queue.name(), work_arguments(queue)).await?;
             for (exchange, key) in queue.bindings(self.domain_event_names) {
                 self.bind(channel, queue.name(), exchange, &key).await?;
             }
@@ -177,38 +161,17 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    async fn queue(
-        &self,
-        channel: &Channel,
-        name: &str,
-        arguments: FieldTable,
-    ) -> Result<(), Error> {
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..Default::default()
-        };
+    async fn queue(&self, channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), Error> {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let declared = channel.queue_declare(name.into(), options, arguments);
-        within(self.limit, "queue.declare", declared)
-            .await
-            .map(drop)
+        within(self.limit, "queue.declare", declared).await.map(drop)
     }
 
-    async fn bind(
-        &self,
-        channel: &Channel,
-        queue: &str,
-        exchange: &str,
-        key: &str,
-    ) -> Result<(), Error> {
+    async fn bind(&self, channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
         let key = ShortString::try_new(key)
             .map_err(|_| Error::Settings(format!("a binding of {queue} is over 255 bytes")))?;
-        let bound = channel.queue_bind(
-            queue.into(),
-            exchange.into(),
-            key,
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
+        let bound =
+            channel.queue_bind(queue.into(), exchange.into(), key, QueueBindOptions::default(), FieldTable::default());
         within(self.limit, "queue.bind", bound).await
     }
 }
@@ -234,14 +197,8 @@ fn dead_arguments() -> FieldTable {
 
 fn quorum(delivery_limit: u32) -> FieldTable {
     let mut arguments = FieldTable::default();
-    arguments.insert(
-        "x-queue-type".into(),
-        AMQPValue::LongString("quorum".into()),
-    );
-    arguments.insert(
-        "x-delivery-limit".into(),
-        AMQPValue::LongLongInt(delivery_limit.into()),
-    );
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(delivery_limit.into()));
     arguments
 }
 

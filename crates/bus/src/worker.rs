@@ -49,10 +49,7 @@ impl Group {
     pub(crate) fn add(&mut self, mut delivery: Delivery) {
         let death = Death::of(&delivery.properties);
         self.messages.push(Message::of(&mut delivery));
-        self.receipts.push(Receipt {
-            acker: delivery.acker,
-            death,
-        });
+        self.receipts.push(Receipt { acker: delivery.acker, death });
     }
 
     /// Cuts a run of deliveries into groups of up to `max`. One that was with a consumer that did
@@ -96,11 +93,7 @@ impl From<Action> for Verdict {
         match action {
             Action::Ack => Self::Done,
             Action::Retry(away) => Self::Away(away),
-            Action::DeadLetter { code, cause } => Self::Dead {
-                code: code.to_owned(),
-                cause,
-                attempts: 1,
-            },
+            Action::DeadLetter { code, cause } => Self::Dead { code: code.to_owned(), cause, attempts: 1 },
         }
     }
 }
@@ -116,28 +109,20 @@ pub(crate) struct Worker {
 impl Worker {
     /// Settles every message of the group. Those that wait are given again alone and in order, and
     /// nothing behind them is begun before.
-    pub(crate) async fn settle(
-        &self,
-        group: &Group,
-        patience: &mut Patience<'_>,
-    ) -> Result<(), Stop> {
+    pub(crate) async fn settle(&self, group: &Group, patience: &mut Patience<'_>) -> Result<(), Stop> {
         let mut verdicts = self.ask(group, 0..group.messages.len()).await;
         for (index, verdict) in verdicts.iter_mut().enumerate() {
             // What broke a whole batch says nothing about its members yet.
             if group.messages.len() > 1 && matches!(verdict, Verdict::Panicked(_)) {
                 *verdict = Verdict::Open;
             }
-            if matches!(verdict, Verdict::Dead { .. })
-                && self.bury(group, index, verdict).await.is_ok()
-            {
+            if matches!(verdict, Verdict::Dead { .. }) && self.bury(group, index, verdict).await.is_ok() {
                 *verdict = Verdict::Done;
             }
         }
         let done = verdicts.iter().zip(&group.receipts);
-        let done: Vec<&Receipt> = done
-            .filter(|(verdict, _)| matches!(verdict, Verdict::Done))
-            .map(|(_, receipt)| receipt)
-            .collect();
+        let done: Vec<&Receipt> =
+            done.filter(|(verdict, _)| matches!(verdict, Verdict::Done)).map(|(_, receipt)| receipt).collect();
         self.ack(&done, patience).await?;
         for (index, verdict) in verdicts.into_iter().enumerate() {
             if !matches!(verdict, Verdict::Done) {
@@ -170,11 +155,7 @@ impl Worker {
                     if panics < PANICS {
                         Verdict::Open
                     } else {
-                        Verdict::Dead {
-                            code: "panicked".to_owned(),
-                            cause,
-                            attempts: panics,
-                        }
+                        Verdict::Dead { code: "panicked".to_owned(), cause, attempts: panics }
                     }
                 }
                 dead @ Verdict::Dead { .. } => match self.bury(group, index, &dead).await {
@@ -189,10 +170,7 @@ impl Worker {
     }
 
     async fn ask_one(&self, group: &Group, index: usize) -> Verdict {
-        self.ask(group, index..index + 1)
-            .await
-            .pop()
-            .unwrap_or(Verdict::Open)
+        self.ask(group, index..index + 1).await.pop().unwrap_or(Verdict::Open)
     }
 
     async fn ask(&self, group: &Group, range: std::ops::Range<usize>) -> Vec<Verdict> {
@@ -213,22 +191,13 @@ impl Worker {
         };
         self.metrics.took(In::Panicked, &self.queue);
         // Not the text: it may quote the message. It is kept with the dead letter.
-        tracing::error!(
-            queue = self.queue,
-            messages = messages.len(),
-            "a handler panicked"
-        );
+        tracing::error!(queue = self.queue, messages = messages.len(), "a handler panicked");
         vec![Verdict::Panicked(cause); messages.len()]
     }
 
     /// Stores a dead letter. The error says what was away.
     async fn bury(&self, group: &Group, index: usize, verdict: &Verdict) -> Result<(), String> {
-        let Verdict::Dead {
-            code,
-            cause,
-            attempts,
-        } = verdict
-        else {
+        let Verdict::Dead { code, cause, attempts } = verdict else {
             return Ok(());
         };
         let message = &group.messages[index];
@@ -272,21 +241,14 @@ impl Worker {
 }
 
 fn given_up(receipt: &Receipt) -> Verdict {
-    let reason = receipt
-        .death
-        .as_ref()
-        .map_or("unknown", |death| death.reason.as_str());
+    let reason = receipt.death.as_ref().map_or("unknown", |death| death.reason.as_str());
     let cause = format!("the broker gave it up ({reason})");
     // The broker does not pass its count on.
     let attempts = match reason {
         "delivery_limit" => DELIVERY_LIMIT + 1,
         _ => 1,
     };
-    Verdict::Dead {
-        code: reason.to_owned(),
-        cause,
-        attempts,
-    }
+    Verdict::Dead { code: reason.to_owned(), cause, attempts }
 }
 
 /// A drained letter speaks of the queue the message died in, not of the one it was found in.

@@ -19,9 +19,6 @@ impl ActionStatus {
     /// Whether nothing more can happen to the action.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(
-            self,
-            ActionStatus::Done | ActionStatus::Failed | ActionStatus::Cancelled
-        )
+        matches!(self, ActionStatus::Done | ActionStatus::Failed | ActionStatus::Cancelled)
     }
 }

@@ -129,12 +129,7 @@ mod tests {
     #[test]
     fn only_widget_types_may_come_from_a_browser() {
         for event_type in all() {
-            assert_eq!(
-                event_type.browser,
-                event_type.category == "widget",
-                "{}",
-                event_type.name
-            );
+            assert_eq!(event_type.browser, event_type.category == "widget", "{}", event_type.name);
         }
     }
 
@@ -145,16 +140,9 @@ mod tests {
             assert_eq!(schema.get("title").unwrap().as_str(), Some(event_type.name));
             let listed = |key: &str| -> Vec<String> {
                 let list = schema.get(key).and_then(Json::as_array).unwrap_or_default();
-                list.iter()
-                    .map(|item| item.as_str().unwrap().to_owned())
-                    .collect()
+                list.iter().map(|item| item.as_str().unwrap().to_owned()).collect()
             };
-            assert_eq!(
-                listed("required"),
-                event_type.required,
-                "{}",
-                event_type.name
-            );
+            assert_eq!(listed("required"), event_type.required, "{}", event_type.name);
             let mut named: Vec<&str> = schema
                 .get("properties")
                 .and_then(Json::as_object)
@@ -166,10 +154,7 @@ mod tests {
             named.sort_unstable();
             keys.sort_unstable();
             assert_eq!(named, keys, "{}", event_type.name);
-            assert!(
-                schema.get("additionalProperties").is_none(),
-                "built-in schemas are open"
-            );
+            assert!(schema.get("additionalProperties").is_none(), "built-in schemas are open");
         }
     }
 }

@@ -34,10 +34,7 @@ impl std::str::FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
         let known = [Self::Viewer, Self::Editor, Self::Admin, Self::Operator];
-        known
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(UnknownRole)
+        known.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
     }
 }
 

@@ -43,9 +43,7 @@ impl ExitReason {
         match self {
             ExitReason::GoalAchieved => EnrollmentStatus::CompletedGoal,
             ExitReason::Completed => EnrollmentStatus::Completed,
-            ExitReason::AlreadySatisfied | ExitReason::Removed | ExitReason::ContactErased => {
-                EnrollmentStatus::Removed
-            }
+            ExitReason::AlreadySatisfied | ExitReason::Removed | ExitReason::ContactErased => EnrollmentStatus::Removed,
             ExitReason::Failed => EnrollmentStatus::Failed,
         }
     }

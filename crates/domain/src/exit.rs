@@ -14,10 +14,7 @@ pub const MAX_TRIGGER_BYTES: usize = 8_192;
 /// The id of `workflow.exit.goal`: UUIDv5 of the enrollment and its version after the exit.
 #[must_use]
 pub fn exit_id(enrollment: EnrollmentId, version: i64) -> Uuid {
-    derived_id(
-        "workflow.exit.goal",
-        &[&enrollment.to_string(), &version.to_string()],
-    )
+    derived_id("workflow.exit.goal", &[&enrollment.to_string(), &version.to_string()])
 }
 
 /// The id of an achievement: UUIDv5 of the enrollment and the goal, which meet at most once.
@@ -39,11 +36,7 @@ pub fn trigger_event(event: &StoredEvent, criteria: &Criteria) -> Json {
     let mut members: Vec<(String, Json)> = Vec::new();
     let mut bytes = 2;
     for key in criteria.trigger_keys() {
-        let Some(value) = event
-            .properties
-            .present(key)
-            .filter(|value| value.is_scalar())
-        else {
+        let Some(value) = event.properties.present(key).filter(|value| value.is_scalar()) else {
             continue;
         };
         let member = Json::Object(vec![(key.to_owned(), value.clone())]);
@@ -77,22 +70,13 @@ mod tests {
             received_at: OffsetDateTime::UNIX_EPOCH,
             properties: json(properties),
         };
-        trigger_event(
-            &event,
-            &Criteria::parse(goal_type, &json(criteria)).unwrap(),
-        )
-        .to_text()
+        trigger_event(&event, &Criteria::parse(goal_type, &json(criteria)).unwrap()).to_text()
     }
 
     #[test]
     fn the_trigger_is_flat_and_as_written() {
         assert_eq!(
-            trigger(
-                "tag_added",
-                r#"{"tag_name":"Customer"}"#,
-                "contact.tag.added",
-                r#"{"x":1,"tag_name":"Customer"}"#
-            ),
+            trigger("tag_added", r#"{"tag_name":"Customer"}"#, "contact.tag.added", r#"{"x":1,"tag_name":"Customer"}"#),
             r#"{"tag_name":"Customer"}"#
         );
         assert_eq!(
@@ -105,71 +89,40 @@ mod tests {
             r#"{"amount":100.00,"order_id":"o"}"#
         );
         let custom = r#"{"event_name":"a","where":[{"property":"q","op":"exists"},{"property":"p","op":"gte","value":1},{"property":"q","op":"ne","value":2}]}"#;
-        assert_eq!(
-            trigger("custom_event", custom, "a", r#"{"p":1.50,"q":"x","r":0}"#),
-            r#"{"q":"x","p":1.50}"#
-        );
-        assert_eq!(
-            trigger("custom_event", r#"{"event_name":"a"}"#, "a", r#"{"p":1}"#),
-            "{}"
-        );
+        assert_eq!(trigger("custom_event", custom, "a", r#"{"p":1.50,"q":"x","r":0}"#), r#"{"q":"x","p":1.50}"#);
+        assert_eq!(trigger("custom_event", r#"{"event_name":"a"}"#, "a", r#"{"p":1}"#), "{}");
     }
 
     #[test]
     fn the_trigger_is_bounded() {
-        let properties = format!(
-            r#"{{"p":"{}","q":"{}","r":1}}"#,
-            "x".repeat(8_000),
-            "y".repeat(8_000)
-        );
+        let properties = format!(r#"{{"p":"{}","q":"{}","r":1}}"#, "x".repeat(8_000), "y".repeat(8_000));
         let custom = r#"{"event_name":"a","where":[{"property":"p","op":"exists"},{"property":"q","op":"exists"},{"property":"r","op":"exists"}]}"#;
         let text = trigger("custom_event", custom, "a", &properties);
         assert!(text.len() <= MAX_TRIGGER_BYTES);
-        assert!(
-            text.starts_with(r#"{"p":"x"#) && text.ends_with(r#","r":1}"#) && !text.contains('q')
-        );
+        assert!(text.starts_with(r#"{"p":"x"#) && text.ends_with(r#","r":1}"#) && !text.contains('q'));
         let exact = format!(r#"{{"p":"{}"}}"#, "x".repeat(MAX_TRIGGER_BYTES - 8));
-        assert_eq!(
-            trigger("custom_event", custom, "a", &exact).len(),
-            MAX_TRIGGER_BYTES
-        );
+        assert_eq!(trigger("custom_event", custom, "a", &exact).len(), MAX_TRIGGER_BYTES);
         let over = format!(r#"{{"p":"{}"}}"#, "x".repeat(MAX_TRIGGER_BYTES - 7));
         assert_eq!(trigger("custom_event", custom, "a", &over), "{}");
     }
 
     #[test]
     fn ids_are_functions_of_what_they_name() {
-        let (enrollment, other): (EnrollmentId, EnrollmentId) =
-            (Uuid::from_u128(1).into(), Uuid::from_u128(2).into());
+        let (enrollment, other): (EnrollmentId, EnrollmentId) = (Uuid::from_u128(1).into(), Uuid::from_u128(2).into());
         let goal: GoalId = Uuid::from_u128(3).into();
         // Fixed for ever: consumers deduplicate by it.
-        assert_eq!(
-            exit_id(enrollment, 2).to_string(),
-            "a620c093-d149-5b8c-afd1-b16cd76af154"
-        );
+        assert_eq!(exit_id(enrollment, 2).to_string(), "a620c093-d149-5b8c-afd1-b16cd76af154");
         assert_ne!(exit_id(enrollment, 2), exit_id(enrollment, 3));
         assert_ne!(exit_id(enrollment, 2), exit_id(other, 2));
-        assert_eq!(
-            achievement_id(enrollment, goal),
-            achievement_id(enrollment, goal)
-        );
-        assert_ne!(
-            achievement_id(enrollment, goal),
-            achievement_id(other, goal)
-        );
+        assert_eq!(achievement_id(enrollment, goal), achievement_id(enrollment, goal));
+        assert_ne!(achievement_id(enrollment, goal), achievement_id(other, goal));
     }
 
     #[test]
     fn seconds_to_goal_are_whole() {
         let start = OffsetDateTime::UNIX_EPOCH;
-        assert_eq!(
-            seconds_to_goal(start, start + time::Duration::milliseconds(1_999)),
-            1
-        );
-        assert_eq!(
-            seconds_to_goal(start, start + time::Duration::hours(48)),
-            172_800
-        );
+        assert_eq!(seconds_to_goal(start, start + time::Duration::milliseconds(1_999)), 1);
+        assert_eq!(seconds_to_goal(start, start + time::Duration::hours(48)), 172_800);
         assert_eq!(seconds_to_goal(start, start - time::Duration::hours(1)), 0);
     }
 }

@@ -15,11 +15,7 @@ impl Fault {
     /// A fault of the value itself; callers that know where it stands add [`Fault::within`].
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Fault {
-            code,
-            pointer: String::new(),
-            message: message.into(),
-        }
+        Fault { code, pointer: String::new(), message: message.into() }
     }
 
     /// A fault of the member `key` of the value at hand.
@@ -64,9 +60,7 @@ mod tests {
 
     #[test]
     fn pointers_grow_from_the_inside_and_are_escaped() {
-        let fault = Fault::at("a/b", "invalid_type", "must be a string")
-            .within("0")
-            .within("x~y");
+        let fault = Fault::at("a/b", "invalid_type", "must be a string").within("0").within("x~y");
         assert_eq!(fault.pointer, "/x~0y/0/a~1b");
         assert_eq!(fault.to_string(), "/x~0y/0/a~1b: must be a string");
     }

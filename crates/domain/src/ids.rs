@@ -54,9 +54,7 @@ impl InvalidId {
         match self {
             InvalidId::Empty | InvalidId::Placeholder => "placeholder_id",
             InvalidId::TooLong { .. } => "too_long",
-            InvalidId::TenantCharacters | InvalidId::ControlCharacters | InvalidId::NotAUuid => {
-                "invalid_value"
-            }
+            InvalidId::TenantCharacters | InvalidId::ControlCharacters | InvalidId::NotAUuid => "invalid_value",
         }
     }
 }
@@ -66,10 +64,7 @@ impl InvalidId {
 #[must_use]
 pub fn is_placeholder(text: &str) -> bool {
     let trimmed = text.trim();
-    trimmed.is_empty()
-        || PLACEHOLDERS
-            .iter()
-            .any(|placeholder| placeholder.eq_ignore_ascii_case(trimmed))
+    trimmed.is_empty() || PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(trimmed))
 }
 
 /// Checks a free-form identifier (contact, user, session, project): 1–128 characters, no control
@@ -98,10 +93,7 @@ fn check_tenant(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
     }
-    if !text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-    {
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
         return Err(InvalidId::TenantCharacters);
     }
     if text.len() > MAX {
@@ -293,10 +285,7 @@ mod tests {
             assert!(ContactId::parse(bad).is_err(), "{bad:?}");
         }
         assert!(ContactId::parse(&"ü".repeat(128)).is_ok());
-        assert_eq!(
-            ContactId::parse(&"ü".repeat(129)),
-            Err(InvalidId::TooLong { max: 128 })
-        );
+        assert_eq!(ContactId::parse(&"ü".repeat(129)), Err(InvalidId::TooLong { max: 128 }));
         assert!(ContactId::parse("null-1").is_ok());
     }
 
@@ -306,16 +295,8 @@ mod tests {
         let id: EventId = text.to_uppercase().parse().unwrap();
         assert_eq!(id.to_string(), text);
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
-        assert_eq!(
-            serde_json::from_str::<EventId>(&format!("\"{text}\"")).unwrap(),
-            id
-        );
-        for bad in [
-            text.replace('-', ""),
-            format!("{{{text}}}"),
-            format!("urn:uuid:{text}"),
-            String::new(),
-        ] {
+        assert_eq!(serde_json::from_str::<EventId>(&format!("\"{text}\"")).unwrap(), id);
+        for bad in [text.replace('-', ""), format!("{{{text}}}"), format!("urn:uuid:{text}"), String::new()] {
             assert!(bad.parse::<EventId>().is_err(), "{bad}");
         }
     }
@@ -324,11 +305,6 @@ mod tests {
     fn text_ids_validate_when_read_from_json() {
         assert!(serde_json::from_str::<TenantId>("\"a b\"").is_err());
         assert!(serde_json::from_str::<ContactId>("17").is_err());
-        assert_eq!(
-            serde_json::from_str::<ContactId>("\"c-\\u0031\"")
-                .unwrap()
-                .as_str(),
-            "c-1"
-        );
+        assert_eq!(serde_json::from_str::<ContactId>("\"c-\\u0031\"").unwrap().as_str(), "c-1");
     }
 }

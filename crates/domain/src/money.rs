@@ -42,9 +42,7 @@ impl Amount {
         if number::check(text).is_err_and(|fault| fault.code == "number_out_of_range") {
             return Err(InvalidAmount::NotExact);
         }
-        Decimal::from_str_exact(&number::canonical(text))
-            .map(Amount)
-            .map_err(|_| InvalidAmount::NotExact)
+        Decimal::from_str_exact(&number::canonical(text)).map(Amount).map_err(|_| InvalidAmount::NotExact)
     }
 
     /// Whether it is greater than zero.
@@ -125,18 +123,10 @@ impl Currency {
     /// Digits of the minor unit by ISO 4217; `None` for codes that are not listed there or have none.
     #[must_use]
     pub fn fraction_digits(&self) -> Option<u32> {
-        let lists = [
-            (NO_DIGITS, 0),
-            (TWO_DIGITS, 2),
-            (THREE_DIGITS, 3),
-            (FOUR_DIGITS, 4),
-        ];
-        lists.into_iter().find_map(|(codes, digits)| {
-            codes
-                .split(' ')
-                .any(|code| code == self.as_str())
-                .then_some(digits)
-        })
+        let lists = [(NO_DIGITS, 0), (TWO_DIGITS, 2), (THREE_DIGITS, 3), (FOUR_DIGITS, 4)];
+        lists
+            .into_iter()
+            .find_map(|(codes, digits)| codes.split(' ').any(|code| code == self.as_str()).then_some(digits))
     }
 }
 
@@ -164,24 +154,15 @@ mod tests {
         assert_eq!(amount("100.00"), amount("1e2"));
         assert_eq!(amount("100.00").canonical(), "100");
         assert_eq!(amount("0.10").fraction_digits(), 1);
-        assert!(
-            !amount("0.00").is_positive()
-                && !amount("-0").is_positive()
-                && !amount("-1").is_positive()
-        );
+        assert!(!amount("0.00").is_positive() && !amount("-0").is_positive() && !amount("-1").is_positive());
     }
 
     #[test]
     fn what_is_no_amount_or_not_exact_is_refused() {
-        for bad in [
-            "", " 1", "1 ", "+1", "1,5", "1_000", "$5", "NaN", "Infinity", "0x10", "1.", ".5",
-            "01", "1e", "\u{661}",
-        ] {
-            assert_eq!(
-                Amount::parse(bad),
-                Err(InvalidAmount::NotANumber),
-                "{bad:?}"
-            );
+        for bad in
+            ["", " 1", "1 ", "+1", "1,5", "1_000", "$5", "NaN", "Infinity", "0x10", "1.", ".5", "01", "1e", "\u{661}"]
+        {
+            assert_eq!(Amount::parse(bad), Err(InvalidAmount::NotANumber), "{bad:?}");
         }
         for inexact in [
             "1e200",
@@ -190,11 +171,7 @@ mod tests {
             "12345678901234567890.1234567891",
             &"9".repeat(80),
         ] {
-            assert_eq!(
-                Amount::parse(inexact),
-                Err(InvalidAmount::NotExact),
-                "{inexact}"
-            );
+            assert_eq!(Amount::parse(inexact), Err(InvalidAmount::NotExact), "{inexact}");
         }
         // Needless zeros cost nothing.
         assert_eq!(amount("1.0000000000000000000000000000000000"), amount("1"));

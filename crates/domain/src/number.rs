@@ -38,16 +38,9 @@ impl<'t> Parts<'t> {
             None => (mantissa, ""),
         };
         let digits_only = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let well_formed = !int.is_empty()
-            && digits_only(int)
-            && digits_only(fraction)
-            && (int.len() == 1 || !int.starts_with('0'));
-        well_formed.then_some(Parts {
-            negative,
-            int,
-            fraction,
-            exponent,
-        })
+        let well_formed =
+            !int.is_empty() && digits_only(int) && digits_only(fraction) && (int.len() == 1 || !int.starts_with('0'));
+        well_formed.then_some(Parts { negative, int, fraction, exponent })
     }
 
     /// Digits behind the point once the exponent is written out; 0 makes it an integer.
@@ -69,8 +62,7 @@ impl<'t> Parts<'t> {
     fn normal(&self) -> (String, i64) {
         let digits: String = self.digits().map(char::from).collect();
         let stripped = digits.trim_start_matches('0');
-        let point = signed(self.int.len()) + i64::from(self.exponent)
-            - signed(digits.len() - stripped.len());
+        let point = signed(self.int.len()) + i64::from(self.exponent) - signed(digits.len() - stripped.len());
         (stripped.trim_end_matches('0').to_owned(), point)
     }
 }
@@ -85,15 +77,8 @@ fn parse_exponent(text: &str) -> Option<i32> {
         return None;
     }
     // An absurd exponent saturates; `check` refuses it long before it could matter.
-    let magnitude = digits
-        .parse::<i32>()
-        .unwrap_or(i32::MAX / 2)
-        .min(i32::MAX / 2);
-    Some(if text.starts_with('-') {
-        -magnitude
-    } else {
-        magnitude
-    })
+    let magnitude = digits.parse::<i32>().unwrap_or(i32::MAX / 2).min(i32::MAX / 2);
+    Some(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 
 /// Whether `text` is a number by RFC 8259.
@@ -126,10 +111,7 @@ pub fn check(text: &str) -> Result<(), Fault> {
         ));
     }
     if parts.scale() == 0 && plain(text).parse::<i64>().is_err() {
-        return Err(Fault::new(
-            "integer_out_of_range",
-            "is an integer outside 64 bits",
-        ));
+        return Err(Fault::new("integer_out_of_range", "is an integer outside 64 bits"));
     }
     Ok(())
 }
@@ -152,27 +134,15 @@ pub fn plain(text: &str) -> String {
     }
     let (mut whole, mut fraction) = (parts.int.to_owned(), parts.fraction.to_owned());
     for _ in 0..parts.exponent {
-        whole.push(if fraction.is_empty() {
-            '0'
-        } else {
-            fraction.remove(0)
-        });
+        whole.push(if fraction.is_empty() { '0' } else { fraction.remove(0) });
     }
     for _ in parts.exponent..0 {
         fraction.insert(0, whole.pop().unwrap_or('0'));
     }
     let whole = whole.trim_start_matches('0');
-    let sign = if parts.negative && !parts.is_zero() {
-        "-"
-    } else {
-        ""
-    };
+    let sign = if parts.negative && !parts.is_zero() { "-" } else { "" };
     let whole = if whole.is_empty() { "0" } else { whole };
-    if fraction.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{fraction}")
-    }
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 /// The one spelling of the number's value: plain, no needless zeros, no negative zero.
@@ -202,11 +172,7 @@ pub fn compare(left: &str, right: &str) -> Option<Ordering> {
     let ((digits_a, point_a), (digits_b, point_b)) = (a.normal(), b.normal());
     // Digits start with a non-zero one, so text order is value order at equal points.
     let magnitude = point_a.cmp(&point_b).then_with(|| digits_a.cmp(&digits_b));
-    Some(if sign_a < 0 {
-        magnitude.reverse()
-    } else {
-        magnitude
-    })
+    Some(if sign_a < 0 { magnitude.reverse() } else { magnitude })
 }
 
 #[cfg(test)]
@@ -219,8 +185,8 @@ mod tests {
             assert!(is_number(good), "{good}");
         }
         for bad in [
-            "", "-", "01", "1.", ".5", "+1", "1e", "1e+", "0x1", "NaN", "Infinity", "1 ", "1_0",
-            "--1", "1.5.2", "00", "1e1.5",
+            "", "-", "01", "1.", ".5", "+1", "1e", "1e+", "0x1", "NaN", "Infinity", "1 ", "1_0", "--1", "1.5.2", "00",
+            "1e1.5",
         ] {
             assert!(!is_number(bad), "{bad}");
         }
@@ -228,14 +194,8 @@ mod tests {
 
     #[test]
     fn bounds_have_their_codes() {
-        for good in [
-            "9223372036854775807",
-            "-9223372036854775808",
-            "1e18",
-            "1e-30",
-            "99999999999999999999.5",
-            "1.50e1",
-        ] {
+        for good in ["9223372036854775807", "-9223372036854775808", "1e18", "1e-30", "99999999999999999999.5", "1.50e1"]
+        {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         for (bad, code) in [
@@ -253,10 +213,7 @@ mod tests {
             assert_eq!(check(bad).map_err(|fault| fault.code), Err(code), "{bad}");
         }
         assert!(check(&format!("0.{}", "1".repeat(63))).is_ok());
-        assert_eq!(
-            check(&format!("0.{}", "1".repeat(64))).map_err(|f| f.code),
-            Err("number_out_of_range")
-        );
+        assert_eq!(check(&format!("0.{}", "1".repeat(64))).map_err(|f| f.code), Err("number_out_of_range"));
     }
 
     #[test]
@@ -280,17 +237,11 @@ mod tests {
 
     #[test]
     fn comparison_is_exact() {
-        assert_eq!(
-            compare("99.999999999999999999", "100"),
-            Some(Ordering::Less)
-        );
+        assert_eq!(compare("99.999999999999999999", "100"), Some(Ordering::Less));
         assert_eq!(compare("100.00", "1e2"), Some(Ordering::Equal));
         assert_eq!(compare("-2", "-10"), Some(Ordering::Greater));
         assert_eq!(compare("0", "-0.0"), Some(Ordering::Equal));
-        assert_eq!(
-            compare("9007199254740993", "9007199254740992"),
-            Some(Ordering::Greater)
-        );
+        assert_eq!(compare("9007199254740993", "9007199254740992"), Some(Ordering::Greater));
         assert_eq!(compare("0.5", "0.05"), Some(Ordering::Greater));
         assert_eq!(compare("x", "1"), None);
     }

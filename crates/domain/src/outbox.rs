@@ -58,10 +58,7 @@ pub trait Publish: Send + Sync + 'static {
 
     /// Publishes and awaits the confirms: one delivery per message, in the same order. An error means
     /// that nothing is known about any of them.
-    fn publish(
-        &self,
-        messages: Arc<[OutboxMessage]>,
-    ) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>>;
+    fn publish(&self, messages: Arc<[OutboxMessage]>) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>>;
 }
 
 /// What one round of the relay did.
@@ -76,11 +73,7 @@ pub struct Round {
 /// The side that keeps the messages.
 pub trait Outbox: Send + Sync + 'static {
     /// Claims up to `limit` messages, publishes them, deletes the confirmed ones; all in one transaction.
-    fn relay_round(
-        &self,
-        limit: usize,
-        to: Arc<dyn Publish>,
-    ) -> BoxFuture<'_, Result<Round, BoxError>>;
+    fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>>;
 
     /// Resolves once a transaction of this process has added messages.
     fn woken(&self) -> BoxFuture<'_, ()>;

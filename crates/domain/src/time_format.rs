@@ -27,14 +27,10 @@ pub fn parse(text: &str) -> Result<OffsetDateTime, Fault> {
         return Err(invalid("must be at most 64 characters"));
     }
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
-        return Err(invalid(
-            "must be an RFC 3339 timestamp such as 2026-01-03T10:00:00Z",
-        ));
+        return Err(invalid("must be an RFC 3339 timestamp such as 2026-01-03T10:00:00Z"));
     }
     let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) else {
-        return Err(invalid(
-            "must be an RFC 3339 timestamp such as 2026-01-03T10:00:00Z",
-        ));
+        return Err(invalid("must be an RFC 3339 timestamp such as 2026-01-03T10:00:00Z"));
     };
     let utc = time.checked_to_utc().map(truncated);
     match utc {
@@ -102,10 +98,7 @@ pub mod option {
     ///
     /// # Errors
     /// Those of the serializer.
-    pub fn serialize<S: Serializer>(
-        time: &Option<OffsetDateTime>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(time: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
         match time {
             Some(time) => serializer.serialize_str(&to_text(*time)),
             None => serializer.serialize_none(),
@@ -116,9 +109,7 @@ pub mod option {
     ///
     /// # Errors
     /// Neither `null` nor a timestamp.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<OffsetDateTime>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
         match <Option<Cow<'de, str>>>::deserialize(deserializer)? {
             Some(text) => parse(&text).map(Some).map_err(D::Error::custom),
             None => Ok(None),
@@ -139,10 +130,7 @@ mod tests {
             ("2026-01-03T10:00:00Z", "2026-01-03T10:00:00Z"),
             ("2026-01-03t10:00:00z", "2026-01-03T10:00:00Z"),
             ("2026-01-03T10:00:00.120000Z", "2026-01-03T10:00:00.12Z"),
-            (
-                "2026-01-03T10:00:00.1234567891234567890123Z",
-                "2026-01-03T10:00:00.123456Z",
-            ),
+            ("2026-01-03T10:00:00.1234567891234567890123Z", "2026-01-03T10:00:00.123456Z"),
             ("2026-01-03T10:00:00+05:30", "2026-01-03T04:30:00Z"),
             ("2026-01-03T10:00:00-00:00", "2026-01-03T10:00:00Z"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"),
@@ -183,11 +171,7 @@ mod tests {
             "2026-01-03T12:30:60Z",
             "９026-01-03T10:00:00Z",
         ] {
-            assert_eq!(
-                parse(bad).map_err(|fault| fault.code),
-                Err("invalid_timestamp"),
-                "{bad}"
-            );
+            assert_eq!(parse(bad).map_err(|fault| fault.code), Err("invalid_timestamp"), "{bad}");
         }
         let long = format!("2026-01-03T10:00:00.{}Z", "1".repeat(60));
         assert!(parse(&long).is_err());

@@ -55,10 +55,7 @@ impl WorkflowStatus {
         match self {
             WorkflowStatus::Paused => Ok(None),
             WorkflowStatus::Active => Ok(Some(WorkflowStatus::Paused)),
-            from => Err(InvalidTransition {
-                from,
-                to: WorkflowStatus::Paused,
-            }),
+            from => Err(InvalidTransition { from, to: WorkflowStatus::Paused }),
         }
     }
 
@@ -70,10 +67,7 @@ impl WorkflowStatus {
         match self {
             WorkflowStatus::Inactive => Ok(None),
             WorkflowStatus::Active | WorkflowStatus::Paused => Ok(Some(WorkflowStatus::Inactive)),
-            from @ WorkflowStatus::Draft => Err(InvalidTransition {
-                from,
-                to: WorkflowStatus::Inactive,
-            }),
+            from @ WorkflowStatus::Draft => Err(InvalidTransition { from, to: WorkflowStatus::Inactive }),
         }
     }
 }
@@ -109,9 +103,7 @@ fn goal_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error
     if (1..=MAX_GOALS).contains(&count) {
         Ok(count)
     } else {
-        Err(D::Error::custom(format_args!(
-            "at_least must be between 1 and {MAX_GOALS}"
-        )))
+        Err(D::Error::custom(format_args!("at_least must be between 1 and {MAX_GOALS}")))
     }
 }
 
@@ -172,11 +164,9 @@ mod tests {
 
     #[test]
     fn logic_in_json() {
-        for (logic, text) in [
-            (GoalLogic::Any, r#""any""#),
-            (GoalLogic::All, r#""all""#),
-            (GoalLogic::AtLeast(2), r#"{"at_least":2}"#),
-        ] {
+        for (logic, text) in
+            [(GoalLogic::Any, r#""any""#), (GoalLogic::All, r#""all""#), (GoalLogic::AtLeast(2), r#"{"at_least":2}"#)]
+        {
             assert_eq!(serde_json::to_string(&logic).unwrap(), text);
             assert_eq!(serde_json::from_str::<GoalLogic>(text).unwrap(), logic);
         }

@@ -22,11 +22,7 @@ const EXIT_LIMIT: Duration = Duration::from_secs(20);
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("goalpost");
-    assert!(
-        program.is_file(),
-        "{} is not built: cargo build --bin goalpost",
-        program.display()
-    );
+    assert!(program.is_file(), "{} is not built: cargo build --bin goalpost", program.display());
     program
 }
 
@@ -43,33 +39,19 @@ impl Dev {
         // The servers' users must be able to enter it.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new(program());
-        command
-            .args(["dev", "--ephemeral", "--json"])
-            .current_dir(&dir)
-            .env("TMPDIR", dir.path())
-            .stdin(Stdio::null());
+        command.args(["dev", "--ephemeral", "--json"]).current_dir(&dir).env("TMPDIR", dir.path()).stdin(Stdio::null());
         for name in ["DATABASE_URL", "AMQP_URL", "AMQP_MANAGEMENT_URL"] {
             command.env_remove(name);
         }
         let mut child = command.spawn().unwrap();
-        let (path, limit) = (
-            dir.path().join(".goalpost/dev.json"),
-            Instant::now() + START_LIMIT,
-        );
+        let (path, limit) = (dir.path().join(".goalpost/dev.json"), Instant::now() + START_LIMIT);
         while !path.exists() {
-            assert!(
-                child.try_wait().unwrap().is_none(),
-                "goalpost dev ended early"
-            );
+            assert!(child.try_wait().unwrap().is_none(), "goalpost dev ended early");
             assert!(Instant::now() < limit, "goalpost dev did not start");
             std::thread::sleep(Duration::from_millis(50));
         }
         let place = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        Self {
-            child,
-            place,
-            _dir: dir,
-        }
+        Self { child, place, _dir: dir }
     }
 
     fn text(&self, pointer: &str) -> &str {
@@ -101,22 +83,14 @@ impl Dev {
         for goal in goals {
             self.configure(&format!("{path}/goals"), goal).await;
         }
-        self.configure(&format!("{path}/activate"), &json!({}))
-            .await;
+        self.configure(&format!("{path}/activate"), &json!({})).await;
         let enrollment = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z"});
         let path = format!("{path}/enrollments");
-        let enrollment = self
-            .post("evaluator", &path, "/api_key", enrollment.to_string())
-            .await;
-        let path = format!(
-            "/api/v1/enrollments/{}/actions",
-            enrollment["id"].as_str().unwrap()
-        );
+        let enrollment = self.post("evaluator", &path, "/api_key", enrollment.to_string()).await;
+        let path = format!("/api/v1/enrollments/{}/actions", enrollment["id"].as_str().unwrap());
         for action_type in ["send_email", "wait"] {
-            let action =
-                json!({"action_type": action_type, "scheduled_at": "2099-01-01T00:00:00Z"});
-            self.post("evaluator", &path, "/api_key", action.to_string())
-                .await;
+            let action = json!({"action_type": action_type, "scheduled_at": "2099-01-01T00:00:00Z"});
+            self.post("evaluator", &path, "/api_key", action.to_string()).await;
         }
     }
 
@@ -127,20 +101,14 @@ impl Dev {
                 "contact_id": "{contact}", "properties": {properties}}}]}}"#,
             Uuid::now_v7()
         );
-        let answer = self
-            .post("ingest", "/api/v1/events", "/write_token", body)
-            .await;
+        let answer = self.post("ingest", "/api/v1/events", "/write_token", body).await;
         assert_eq!(answer["accepted"], 1, "{answer}");
     }
 }
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        kill(
-            Pid::from_raw(self.child.id().try_into().unwrap()),
-            Signal::SIGTERM,
-        )
-        .unwrap();
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap();
     }
 }
@@ -149,36 +117,25 @@ fn schema(message: &str) -> Validator {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto-schemas");
     let text = fs::read_to_string(schemas.join(message).join("v1.json")).unwrap();
     let options = jsonschema::options().should_validate_formats(true);
-    options
-        .build(&serde_json::from_str(&text).unwrap())
-        .unwrap()
+    options.build(&serde_json::from_str(&text).unwrap()).unwrap()
 }
 
 /// Everything that the schema has against it.
 fn faults(schema: &Validator, value: &Value) -> Vec<String> {
     let faults = schema.iter_errors(value);
-    faults
-        .map(|fault| format!("{}: {fault}", fault.instance_path()))
-        .collect()
+    faults.map(|fault| format!("{}: {fault}", fault.instance_path())).collect()
 }
 
 async fn next(subscription: &mut Subscription) -> Message {
     let message = tokio::time::timeout(EXIT_LIMIT, subscription.next()).await;
-    message
-        .expect("no exit came")
-        .expect("the subscription ended")
+    message.expect("no exit came").expect("the subscription ended")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_exit_is_as_the_schema_says() {
     let dev = Dev::start();
-    let mut subscription = Subscription::open(
-        dev.text("/amqp_url"),
-        "goalpost.workflow",
-        "workflow.exit.goal",
-    )
-    .await
-    .unwrap();
+    let mut subscription =
+        Subscription::open(dev.text("/amqp_url"), "goalpost.workflow", "workflow.exit.goal").await.unwrap();
     let purchase = json!({"goal_type": "purchase_made", "criteria": {"min_amount": 100}});
     let tag = json!({"goal_type": "tag_added", "criteria": {"tag_name": "Customer"}});
     let custom = json!({
@@ -186,22 +143,10 @@ async fn every_exit_is_as_the_schema_says() {
         "criteria": {"event_name": "course.finished", "where": [{"property": "grade", "op": "gte", "value": 2}]},
     });
     let form = json!({"goal_type": "form_submitted", "criteria": {"any_form": true}});
-    let appointment =
-        json!({"goal_type": "appointment_booked", "criteria": {"any_appointment": true}});
-    dev.enrolled(
-        &json!("any"),
-        &[purchase.clone(), tag.clone()],
-        "contact-any",
-    )
-    .await;
-    dev.enrolled(&json!("all"), &[purchase, tag], "contact-all")
-        .await;
-    dev.enrolled(
-        &json!({"at_least": 2}),
-        &[custom, form, appointment],
-        "contact-two",
-    )
-    .await;
+    let appointment = json!({"goal_type": "appointment_booked", "criteria": {"any_appointment": true}});
+    dev.enrolled(&json!("any"), &[purchase.clone(), tag.clone()], "contact-any").await;
+    dev.enrolled(&json!("all"), &[purchase, tag], "contact-all").await;
+    dev.enrolled(&json!({"at_least": 2}), &[custom, form, appointment], "contact-two").await;
 
     for contact in ["contact-any", "contact-all"] {
         dev.happens(
@@ -210,21 +155,10 @@ async fn every_exit_is_as_the_schema_says() {
             r#"{"amount": 100.000, "currency": "USD", "extra": {"kept": "inside"}}"#,
         )
         .await;
-        dev.happens(
-            "contact.tag.added",
-            contact,
-            r#"{"tag_name": " customer ", "already_present": false}"#,
-        )
-        .await;
+        dev.happens("contact.tag.added", contact, r#"{"tag_name": " customer ", "already_present": false}"#).await;
     }
-    dev.happens(
-        "course.finished",
-        "contact-two",
-        r#"{"grade": 2.5, "course": "rust"}"#,
-    )
-    .await;
-    dev.happens("form.submitted", "contact-two", r#"{"form_id": "form-1"}"#)
-        .await;
+    dev.happens("course.finished", "contact-two", r#"{"grade": 2.5, "course": "rust"}"#).await;
+    dev.happens("form.submitted", "contact-two", r#"{"form_id": "form-1"}"#).await;
 
     let (envelope, data) = (schema("cloudevent"), schema("workflow.exit.goal"));
     let mut exits = Vec::new();
@@ -234,26 +168,14 @@ async fn every_exit_is_as_the_schema_says() {
         let exit: Value = serde_json::from_str(&text).unwrap();
         let faults = [faults(&envelope, &exit), faults(&data, &exit["data"])].concat();
         assert!(faults.is_empty(), "{faults:#?} in {text}");
-        assert_eq!(
-            message.content_type.as_deref(),
-            Some("application/cloudevents+json")
-        );
-        assert_eq!(
-            message.message_id.unwrap().to_string(),
-            exit["id"].as_str().unwrap()
-        );
+        assert_eq!(message.content_type.as_deref(), Some("application/cloudevents+json"));
+        assert_eq!(message.message_id.unwrap().to_string(), exit["id"].as_str().unwrap());
         assert_eq!(exit["data"]["cancelled_actions"], 2, "{text}");
         exits.push((exit, text));
     }
     exits.sort_by_key(|(exit, _)| exit["data"]["contact_id"].as_str().unwrap().to_owned());
-    let achieved: Vec<usize> = exits
-        .iter()
-        .map(|(exit, _)| exit["data"]["achievements"].as_array().unwrap().len())
-        .collect();
+    let achieved: Vec<usize> =
+        exits.iter().map(|(exit, _)| exit["data"]["achievements"].as_array().unwrap().len()).collect();
     assert_eq!(achieved, [2, 1, 2], "all, any, two");
-    assert!(
-        exits[1].1.contains(r#""amount":100.000"#),
-        "the digits of the sender: {}",
-        exits[1].1
-    );
+    assert!(exits[1].1.contains(r#""amount":100.000"#), "the digits of the sender: {}", exits[1].1);
 }

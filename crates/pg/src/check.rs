@@ -22,10 +22,7 @@ const SERVER: &str = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full
 
 impl Db {
     /// `Ok(Err(sentence))`: the database answers and is not as it must be. `Err`: it does not answer (try again).
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "connections are used on the main runtime only"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "connections are used on the main runtime only")]
     pub async fn self_check(&self) -> Result<Result<(), String>, Error> {
         let db = self.clone();
         let checked = self.0.handle.spawn(async move {
@@ -42,23 +39,17 @@ impl Db {
 }
 
 async fn connection(pool: &Pool) -> Result<Object, Error> {
-    pool.get()
-        .await
-        .map_err(|error| Error::Pool(error.to_string()))
+    pool.get().await.map_err(|error| Error::Pool(error.to_string()))
 }
 
 async fn check(client: &Object) -> Result<Result<(), String>, Error> {
     let role = client.query_one(ROLE, &[]).await?;
     let name: String = role.try_get(0)?;
     if role.try_get(1)? {
-        return Ok(Err(format!(
-            "the database role {name} is a superuser or may bypass row level security"
-        )));
+        return Ok(Err(format!("the database role {name} is a superuser or may bypass row level security")));
     }
     if role.try_get(2)? {
-        return Ok(Err(format!(
-            "the database role {name} owns tables, and so is not held by their policies"
-        )));
+        return Ok(Err(format!("the database role {name} owns tables, and so is not held by their policies")));
     }
     for (schema, files) in MIGRATIONS {
         if let Some(sentence) = schema_behind(client, schema, files.len()).await? {
@@ -66,38 +57,21 @@ async fn check(client: &Object) -> Result<Result<(), String>, Error> {
         }
     }
     if let Some(row) = client.query_opt(UNPROTECTED, &[]).await? {
-        return Ok(Err(format!(
-            "the table {} is not protected by row level security",
-            row.try_get::<_, String>(0)?
-        )));
+        return Ok(Err(format!("the table {} is not protected by row level security", row.try_get::<_, String>(0)?)));
     }
     if let Some(row) = client.query_opt(SERVER, &[]).await? {
-        return Ok(Err(format!(
-            "the database server does not keep commits: {}",
-            row.try_get::<_, String>(0)?
-        )));
+        return Ok(Err(format!("the database server does not keep commits: {}", row.try_get::<_, String>(0)?)));
     }
     Ok(Ok(()))
 }
 
-async fn schema_behind(
-    client: &Object,
-    schema: &str,
-    expected: usize,
-) -> Result<Option<String>, Error> {
+async fn schema_behind(client: &Object, schema: &str, expected: usize) -> Result<Option<String>, Error> {
     let table = history_table(schema);
-    let known = client
-        .query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table])
-        .await?
-        .try_get(0)?;
-    let applied: i64 = if known {
-        client
-            .query_one(&format!("SELECT count(*) FROM {table}"), &[])
-            .await?
-            .try_get(0)?
-    } else {
-        0
-    };
+    let known = client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table]).await?.try_get(0)?;
+    let applied: i64 =
+        if known { client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await?.try_get(0)? } else { 0 };
     let behind = usize::try_from(applied).unwrap_or(0) < expected;
-    Ok(behind.then(|| format!("the database schema {schema} is at migration {applied} of {expected}: run `goalpost migrate`")))
+    Ok(behind.then(|| {
+        format!("the database schema {schema} is at migration {applied} of {expected}: run `goalpost migrate`")
+    }))
 }

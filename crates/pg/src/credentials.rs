@@ -29,8 +29,7 @@ pub struct TenantIntake {
     pub content_key: Vec<u8>,
 }
 
-const FIND_API_KEY: &str =
-    "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
+const FIND_API_KEY: &str = "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
 
 impl KeyStore for Db {
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<StoredKey>, BoxError>> {
@@ -65,41 +64,31 @@ const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes
 /// The live write token with this public id.
 pub async fn find_write_token(db: &Db, id: &str) -> Result<Option<WriteToken>, Error> {
     let id = id.to_owned();
-    db.run_tx(
-        "find_write_token",
-        Scope::System("look up a write token"),
-        move |tx| {
-            let id = id.clone();
-            Box::pin(async move {
-                let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else {
-                    return Ok(None);
-                };
-                Ok(Some(WriteToken {
-                    tenant: intake(&row)?,
-                    secret_hash: row.try_get(4)?,
-                }))
-            }) as BoxFuture<'_, Result<_, Error>>
-        },
-    )
+    db.run_tx("find_write_token", Scope::System("look up a write token"), move |tx| {
+        let id = id.clone();
+        Box::pin(async move {
+            let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else {
+                return Ok(None);
+            };
+            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash: row.try_get(4)? }))
+        }) as BoxFuture<'_, Result<_, Error>>
+    })
     .await
 }
 
-const FIND_TENANT: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key FROM platform.v_tenants_v1 WHERE tenant_id = $1";
+const FIND_TENANT: &str =
+    "SELECT tenant_id, taxonomy, max_properties_bytes, content_key FROM platform.v_tenants_v1 WHERE tenant_id = $1";
 
 /// How a tenant named by a bus message takes events.
 pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantIntake>, Error> {
     let tenant = tenant.clone();
-    db.run_tx(
-        "find_tenant",
-        Scope::System("look up the tenant of a bus message"),
-        move |tx| {
-            let tenant = tenant.clone();
-            Box::pin(async move {
-                let row = tx.query_opt(FIND_TENANT, &[&tenant.as_str()]).await?;
-                row.map(|row| intake(&row)).transpose()
-            }) as BoxFuture<'_, Result<_, Error>>
-        },
-    )
+    db.run_tx("find_tenant", Scope::System("look up the tenant of a bus message"), move |tx| {
+        let tenant = tenant.clone();
+        Box::pin(async move {
+            let row = tx.query_opt(FIND_TENANT, &[&tenant.as_str()]).await?;
+            row.map(|row| intake(&row)).transpose()
+        }) as BoxFuture<'_, Result<_, Error>>
+    })
     .await
 }
 

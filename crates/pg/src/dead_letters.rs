@@ -8,7 +8,9 @@ use std::sync::Arc;
 macro_rules! store {
     ($schema:literal) => {
         concat!(
-            "INSERT INTO ", $schema, ".dead_letters (tenant_id, queue, routing_key, message_id, code, cause, attempts, payload) ",
+            "INSERT INTO ",
+            $schema,
+            ".dead_letters (tenant_id, queue, routing_key, message_id, code, cause, attempts, payload) ",
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
         )
     };
@@ -37,14 +39,10 @@ impl DeadLetters for PgDeadLetters {
             };
             let stored: Result<(), Error> = self
                 .0
-                .run_tx(
-                    "store_dead_letter",
-                    Scope::System("keep a dead letter"),
-                    move |tx| {
-                        let letter = Arc::clone(&letter);
-                        Box::pin(async move { store(tx, sql, &letter).await })
-                    },
-                )
+                .run_tx("store_dead_letter", Scope::System("keep a dead letter"), move |tx| {
+                    let letter = Arc::clone(&letter);
+                    Box::pin(async move { store(tx, sql, &letter).await })
+                })
                 .await;
             stored.map_err(Into::into)
         })
@@ -58,16 +56,7 @@ async fn store(tx: &Tx, sql: &'static str, letter: &DeadLetter) -> Result<(), Er
     let (code, cause) = (clean(&letter.code), clean(&letter.cause));
     tx.execute(
         sql,
-        &[
-            &tenant,
-            &queue,
-            &routing_key,
-            &letter.message_id,
-            &code,
-            &cause,
-            &letter.attempts,
-            &letter.payload,
-        ],
+        &[&tenant, &queue, &routing_key, &letter.message_id, &code, &cause, &letter.attempts, &letter.payload],
     )
     .await
     .map(drop)

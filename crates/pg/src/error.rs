@@ -61,12 +61,8 @@ impl Error {
     /// cached plan that a migration made stale.
     pub fn is_retryable(&self) -> bool {
         self.sqlstate().is_some_and(|state| {
-            [
-                &SqlState::T_R_SERIALIZATION_FAILURE,
-                &SqlState::T_R_DEADLOCK_DETECTED,
-                &SqlState::LOCK_NOT_AVAILABLE,
-            ]
-            .contains(&state)
+            [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED, &SqlState::LOCK_NOT_AVAILABLE]
+                .contains(&state)
                 || self.is_stale_plan()
         })
     }
@@ -93,10 +89,7 @@ impl Error {
                 None => true,
                 Some(state) => {
                     let code = state.code();
-                    code.starts_with("08")
-                        || code.starts_with("53")
-                        || code.starts_with("57")
-                        || self.is_retryable()
+                    code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || self.is_retryable()
                 }
             },
             Self::Poisoned(_) | Self::Panicked(_) | Self::Decode(_) => false,

@@ -26,15 +26,9 @@ const DEFAULT_ROWS: &str = "SELECT count(*) FROM ingest.events_raw_default";
 
 /// Makes the partitions of this month and of the `months_ahead` next ones, and moves into their months what the default
 /// partition caught.
-pub async fn partitions(
-    client: &Client,
-    months_ahead: i32,
-) -> Result<Report, tokio_postgres::Error> {
+pub async fn partitions(client: &Client, months_ahead: i32) -> Result<Report, tokio_postgres::Error> {
     if !client.query_one(TRY_LOCK, &[]).await?.get::<_, bool>(0) {
-        return Ok(Report {
-            busy: true,
-            ..Report::default()
-        });
+        return Ok(Report { busy: true, ..Report::default() });
     }
     let report = make_all(client, months_ahead).await;
     client.execute(UNLOCK, &[]).await?;

@@ -1,9 +1,6 @@
 //! Roles and migrations: embedded, in order, under an advisory lock, with a history per schema. Run by `goalpost migrate`, as a
 //! command or a Job; never by a service at its start.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "DDL in the migrator's own session, outside of any service"
-)]
+#![expect(clippy::disallowed_methods, reason = "DDL in the migrator's own session, outside of any service")]
 
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
@@ -58,12 +55,7 @@ pub async fn roles(client: &Client, password: Option<&str>) -> Result<(), Migrat
     client.batch_execute(ROLES).await?;
     if let Some(password) = password {
         for login in LOGINS {
-            client
-                .batch_execute(&format!(
-                    "ALTER ROLE {login} PASSWORD '{}'",
-                    password.replace('\'', "''")
-                ))
-                .await?;
+            client.batch_execute(&format!("ALTER ROLE {login} PASSWORD '{}'", password.replace('\'', "''"))).await?;
         }
     }
     grant_database(client).await
@@ -71,10 +63,7 @@ pub async fn roles(client: &Client, password: Option<&str>) -> Result<(), Migrat
 
 /// Gives the roles, which belong to the whole server, the database the client is connected to.
 pub async fn grant_database(client: &Client) -> Result<(), MigrateError> {
-    let database: String = client
-        .query_one("SELECT quote_ident(current_database())", &[])
-        .await?
-        .get(0);
+    let database: String = client.query_one("SELECT quote_ident(current_database())", &[]).await?.get(0);
     client
         .batch_execute(&format!(
             "REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
@@ -94,13 +83,9 @@ const UNLOCK: &str = "SELECT pg_advisory_unlock(hashtextextended('goalpost:migra
 /// applied. Two at once wait for each other.
 pub async fn run(client: &mut Client) -> Result<usize, MigrateError> {
     client.execute(LOCK, &[]).await?;
-    client
-        .batch_execute("SET ROLE goalpost_owner; SET client_min_messages = warning")
-        .await?;
+    client.batch_execute("SET ROLE goalpost_owner; SET client_min_messages = warning").await?;
     let applied = apply(client).await;
-    client
-        .batch_execute("RESET ROLE; RESET client_min_messages")
-        .await?;
+    client.batch_execute("RESET ROLE; RESET client_min_messages").await?;
     client.execute(UNLOCK, &[]).await?;
     applied
 }

@@ -2,9 +2,7 @@
 //! row lock that is held until the broker has confirmed, then deleted. Presence in the table is the to-do list.
 
 use crate::{Db, Error, Scope, Tx};
-use domain::outbox::{
-    BoxError, BoxFuture, Delivery, NewMessage, Outbox, OutboxMessage, Publish, Round,
-};
+use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, Outbox, OutboxMessage, Publish, Round};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -56,13 +54,9 @@ impl Statements {
 
     /// Every statement, for the test that prepares them all.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-        [
-            ("ingest", &INGEST),
-            ("goals", &GOALS),
-            ("evaluator", &EVALUATOR),
-        ]
-        .into_iter()
-        .flat_map(|(schema, s)| [s.add, s.claim, s.delete, s.postpone].map(|sql| (schema, sql)))
+        [("ingest", &INGEST), ("goals", &GOALS), ("evaluator", &EVALUATOR)]
+            .into_iter()
+            .flat_map(|(schema, s)| [s.add, s.claim, s.delete, s.postpone].map(|sql| (schema, sql)))
     }
 }
 
@@ -82,20 +76,9 @@ impl Db {
         let content_types: Vec<&str> = messages.iter().map(|m| m.content_type).collect();
         let payloads: Vec<&[u8]> = messages.iter().map(|m| m.payload.as_slice()).collect();
         tx.note_outbox_written();
-        tx.execute(
-            statements.add,
-            &[
-                &tenants,
-                &exchanges,
-                &routing_keys,
-                &mandatory,
-                &ids,
-                &content_types,
-                &payloads,
-            ],
-        )
-        .await
-        .map(drop)
+        tx.execute(statements.add, &[&tenants, &exchanges, &routing_keys, &mandatory, &ids, &content_types, &payloads])
+            .await
+            .map(drop)
     }
 
     /// Prepares ahead what `add_to_outbox` runs; see `Tx::prepare`.
@@ -112,11 +95,7 @@ impl Db {
 struct PgOutbox(Db);
 
 impl Outbox for PgOutbox {
-    fn relay_round(
-        &self,
-        limit: usize,
-        to: Arc<dyn Publish>,
-    ) -> BoxFuture<'_, Result<Round, BoxError>> {
+    fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>> {
         Box::pin(async move {
             let statements = Statements::of(self.0.0.schema)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -136,18 +115,10 @@ impl Outbox for PgOutbox {
     }
 }
 
-async fn relay_round(
-    tx: &Tx,
-    statements: &Statements,
-    limit: i64,
-    to: Arc<dyn Publish>,
-) -> Result<Round, Error> {
+async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn Publish>) -> Result<Round, Error> {
     let rows = tx.query(statements.claim, &[&limit]).await?;
     if rows.is_empty() {
-        return Ok(Round {
-            claimed: 0,
-            confirmed: 0,
-        });
+        return Ok(Round { claimed: 0, confirmed: 0 });
     }
     let messages: Arc<[OutboxMessage]> = rows
         .iter()
@@ -167,14 +138,8 @@ async fn relay_round(
         Ok(outcomes) => outcomes,
         Err(error) => {
             // Nothing is known of any of them: they stay as they are, and the lock on them goes with the transaction.
-            tracing::warn!(
-                error = &*error as &dyn std::error::Error,
-                "a round of the relay was not confirmed"
-            );
-            return Ok(Round {
-                claimed: messages.len(),
-                confirmed: 0,
-            });
+            tracing::warn!(error = &*error as &dyn std::error::Error, "a round of the relay was not confirmed");
+            return Ok(Round { claimed: messages.len(), confirmed: 0 });
         }
     };
     let mut confirmed = Vec::with_capacity(messages.len());
@@ -194,11 +159,7 @@ async fn relay_round(
     }
     tx.execute(statements.delete, &[&confirmed]).await?;
     if !postponed.is_empty() {
-        tx.execute(statements.postpone, &[&postponed, &causes])
-            .await?;
+        tx.execute(statements.postpone, &[&postponed, &causes]).await?;
     }
-    Ok(Round {
-        claimed: messages.len(),
-        confirmed: confirmed.len(),
-    })
+    Ok(Round { claimed: messages.len(), confirmed: confirmed.len() })
 }

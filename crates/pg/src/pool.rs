@@ -32,19 +32,10 @@ pub(crate) struct Inner {
 impl Db {
     /// Prepares the pools; no connection is made before the first transaction. `schema` is the service's own. Fails only on
     /// a URL that cannot be read.
-    pub fn connect(
-        settings: &Settings,
-        schema: &'static str,
-        handle: Handle,
-    ) -> Result<Self, Error> {
+    pub fn connect(settings: &Settings, schema: &'static str, handle: Handle) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
             tenant: pool(&settings.url, settings.pool_size, schema, &handle)?,
-            system: pool(
-                &settings.system_url,
-                settings.system_pool_size,
-                schema,
-                &handle,
-            )?,
+            system: pool(&settings.system_url, settings.system_pool_size, schema, &handle)?,
             schema,
             handle,
             tx_timeout: Duration::from_millis(settings.tx_timeout_ms),
@@ -54,18 +45,12 @@ impl Db {
     }
 
     /// Whether the database answers, on both logins. For readiness.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "connections are used on the main runtime only"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "connections are used on the main runtime only")]
     pub async fn ping(&self) -> Result<(), Error> {
         let db = self.clone();
         let answer = self.0.handle.spawn(async move {
             for pool in [&db.0.tenant, &db.0.system] {
-                let client = pool
-                    .get()
-                    .await
-                    .map_err(|error| Error::Pool(error.to_string()))?;
+                let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()))?;
                 client.simple_query("SELECT 1").await?;
             }
             Ok(())
@@ -81,9 +66,7 @@ impl Db {
 }
 
 fn pool(url: &str, size: usize, application: &str, handle: &Handle) -> Result<Pool, Error> {
-    let mut config: Config = url
-        .parse()
-        .map_err(|_| Error::Pool("the database URL cannot be read".to_owned()))?;
+    let mut config: Config = url.parse().map_err(|_| Error::Pool("the database URL cannot be read".to_owned()))?;
     config.application_name(format!("goalpost-{application}"));
     config.connect_timeout(CONNECT_WAIT);
     config.keepalives_idle(Duration::from_secs(30));
@@ -91,9 +74,7 @@ fn pool(url: &str, size: usize, application: &str, handle: &Handle) -> Result<Po
     let manager = Manager::from_connect(
         config,
         PinnedConnect(handle.clone()),
-        ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        },
+        ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     Pool::builder(manager)
         .max_size(size.max(1))
@@ -113,19 +94,13 @@ impl Connect for PinnedConnect {
         clippy::disallowed_methods,
         reason = "the driver of a connection lives as long as the connection, on the main runtime"
     )]
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         let (config, handle) = (config.clone(), self.0.clone());
         Box::pin(async move {
             let (client, connection) = config.connect(NoTls).await?;
             let driver = handle.spawn(async move {
                 if let Err(error) = connection.await {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a database connection ended"
-                    );
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a database connection ended");
                 }
             });
             Ok((client, driver))

@@ -47,62 +47,30 @@ const NOW: &str = "SELECT now()";
 
 impl Tx {
     /// All rows of a statement. Statements are fixed texts: the cache that prepares them has no bound.
-    pub async fn query(
-        &self,
-        sql: &'static str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Error> {
+    pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
         let client = self.client();
-        let answer = async {
-            client
-                .query(&client.prepare_cached(sql).await?, params)
-                .await
-        };
+        let answer = async { client.query(&client.prepare_cached(sql).await?, params).await };
         self.noted(answer.await)
     }
 
     /// The only row of a statement, or none. More than one is an error.
-    pub async fn query_opt(
-        &self,
-        sql: &'static str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>, Error> {
+    pub async fn query_opt(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
         let client = self.client();
-        let answer = async {
-            client
-                .query_opt(&client.prepare_cached(sql).await?, params)
-                .await
-        };
+        let answer = async { client.query_opt(&client.prepare_cached(sql).await?, params).await };
         self.noted(answer.await)
     }
 
     /// The only row of a statement.
-    pub async fn query_one(
-        &self,
-        sql: &'static str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Row, Error> {
+    pub async fn query_one(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
         let client = self.client();
-        let answer = async {
-            client
-                .query_one(&client.prepare_cached(sql).await?, params)
-                .await
-        };
+        let answer = async { client.query_one(&client.prepare_cached(sql).await?, params).await };
         self.noted(answer.await)
     }
 
     /// Runs a statement; how many rows it touched.
-    pub async fn execute(
-        &self,
-        sql: &'static str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<u64, Error> {
+    pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
         let client = self.client();
-        let answer = async {
-            client
-                .execute(&client.prepare_cached(sql).await?, params)
-                .await
-        };
+        let answer = async { client.execute(&client.prepare_cached(sql).await?, params).await };
         self.noted(answer.await)
     }
 
@@ -142,21 +110,12 @@ impl Tx {
         reason = "the connection is given up in `end` and `drop` only, which nothing follows"
     )]
     fn client(&self) -> &Object {
-        self.client
-            .as_ref()
-            .expect("an open transaction has its connection")
+        self.client.as_ref().expect("an open transaction has its connection")
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that opens transactions"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
     async fn begin(client: Object, scope: &Scope, mode: Mode) -> Result<Self, Error> {
-        let tx = Self {
-            client: Some(client),
-            failed: AtomicBool::new(false),
-            outbox_written: AtomicBool::new(false),
-        };
+        let tx = Self { client: Some(client), failed: AtomicBool::new(false), outbox_written: AtomicBool::new(false) };
         if let Scope::Tenant(_) = scope {
             tx.prepare(&[]).await?;
         }
@@ -172,10 +131,7 @@ impl Tx {
     }
 
     /// COMMIT; whether an outbox row was written.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that ends transactions"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
     async fn commit(mut self, name: &'static str) -> Result<bool, Error> {
         if self.failed.load(Relaxed) {
             return Err(Error::Poisoned(name));
@@ -191,10 +147,7 @@ impl Tx {
     }
 
     /// ROLLBACK, so that the connection can be used again.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that ends transactions"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
     async fn rollback(mut self) {
         if self.client().batch_execute("ROLLBACK").await.is_ok() {
             self.client = self.client.take().and_then(returned);
@@ -205,10 +158,7 @@ impl Tx {
     async fn cancel(self) {
         let token = self.client().cancel_token();
         if let Err(error) = token.cancel_query(NoTls).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a statement could not be cancelled"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "a statement could not be cancelled");
         }
     }
 }
@@ -242,12 +192,7 @@ impl Db {
     }
 
     /// As `run_tx`, in one REPEATABLE READ READ ONLY snapshot.
-    pub async fn run_snapshot<T, E, F>(
-        &self,
-        name: &'static str,
-        scope: Scope,
-        work: F,
-    ) -> Result<T, E>
+    pub async fn run_snapshot<T, E, F>(&self, name: &'static str, scope: Scope, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: Failure,
@@ -260,13 +205,7 @@ impl Db {
         clippy::disallowed_methods,
         reason = "detached on purpose: no request that goes away leaves a transaction half done"
     )]
-    async fn run<T, E, F>(
-        &self,
-        name: &'static str,
-        scope: Scope,
-        mode: Mode,
-        work: F,
-    ) -> Result<T, E>
+    async fn run<T, E, F>(&self, name: &'static str, scope: Scope, mode: Mode, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: Failure,
@@ -278,8 +217,7 @@ impl Db {
             let mut attempt = 1;
             loop {
                 let outcome = db.attempt(name, &scope, mode, &work).await;
-                let again =
-                    matches!(&outcome, Err(error) if error.pg().is_some_and(Error::is_retryable));
+                let again = matches!(&outcome, Err(error) if error.pg().is_some_and(Error::is_retryable));
                 if again && attempt < MOST_ATTEMPTS {
                     drop(outcome);
                     db.0.metrics.retried(name);
@@ -287,15 +225,7 @@ impl Db {
                     attempt += 1;
                     continue;
                 }
-                db.0.metrics.ended(
-                    name,
-                    if outcome.is_ok() {
-                        "committed"
-                    } else {
-                        "failed"
-                    },
-                    started.elapsed(),
-                );
+                db.0.metrics.ended(name, if outcome.is_ok() { "committed" } else { "failed" }, started.elapsed());
                 return outcome;
             }
         });
@@ -305,13 +235,7 @@ impl Db {
         }
     }
 
-    async fn attempt<T, E, F>(
-        &self,
-        name: &'static str,
-        scope: &Scope,
-        mode: Mode,
-        work: &F,
-    ) -> Result<T, E>
+    async fn attempt<T, E, F>(&self, name: &'static str, scope: &Scope, mode: Mode, work: &F) -> Result<T, E>
     where
         E: Failure,
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>>,
@@ -320,10 +244,7 @@ impl Db {
             Scope::Tenant(_) => &self.0.tenant,
             Scope::System(_) => &self.0.system,
         };
-        let client = pool
-            .get()
-            .await
-            .map_err(|error| Error::Pool(error.to_string()))?;
+        let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()))?;
         let tx = Tx::begin(client, scope, mode).await?;
         let worked = tokio::time::timeout(self.0.tx_timeout, work(&tx)).await;
         match worked {

@@ -43,21 +43,13 @@ fn main() -> ExitCode {
 }
 
 async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context {
-        settings: Settings { life, example },
-        tasks,
-        shutdown,
-        ..
-    } = context;
+    let Context { settings: Settings { life, example }, tasks, shutdown, .. } = context;
     let journal = example.journal;
     let (stopping, draining) = (shutdown.stopping(), shutdown.draining());
     let flushing = shutdown.flushing();
     tokio::time::sleep(Duration::from_millis(example.start_ms)).await;
     anyhow::ensure!(example.worker != "unstartable", "cannot be started");
-    write(
-        &journal,
-        &format!("started {} {}", life.grace_seconds, example.password),
-    )?;
+    write(&journal, &format!("started {} {}", life.grace_seconds, example.password))?;
     let pages = journal.clone();
     tasks.spawn("worker", async move {
         match example.worker.as_str() {
@@ -81,9 +73,6 @@ async fn start(context: Context<Settings>) -> anyhow::Result<()> {
 
 fn write(journal: &std::path::Path, line: &str) -> anyhow::Result<()> {
     use std::io::Write;
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(journal)?;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(journal)?;
     Ok(writeln!(file, "{line}")?)
 }

@@ -28,14 +28,7 @@ impl<S> Context<S> {
     pub fn new(service: &'static str, settings: S, handle: Handle, life: &Life) -> Self {
         let tasks = Tasks::new(handle.clone());
         let shutdown = Shutdown::start(life, &tasks, &handle);
-        Self {
-            service,
-            settings,
-            tasks,
-            shutdown,
-            handle,
-            metrics: Metrics::installed(service),
-        }
+        Self { service, settings, tasks, shutdown, handle, metrics: Metrics::installed(service) }
     }
 
     /// A context on the current runtime, without grace and with short bounds. Keep
@@ -44,12 +37,7 @@ impl<S> Context<S> {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn for_test(settings: S) -> Self {
-        let life = Life {
-            grace_seconds: 0,
-            drain_seconds: 5,
-            flush_seconds: 5,
-            ..Life::default()
-        };
+        let life = Life { grace_seconds: 0, drain_seconds: 5, flush_seconds: 5, ..Life::default() };
         Self::new("test", settings, Handle::current(), &life)
     }
 

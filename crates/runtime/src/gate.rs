@@ -21,10 +21,7 @@ pub struct Gate {
 impl Gate {
     /// A closed gate of a service that ends by `shutdown`.
     pub fn new(shutdown: &Shutdown) -> Self {
-        Self {
-            open: CancellationToken::new(),
-            draining: shutdown.draining(),
-        }
+        Self { open: CancellationToken::new(), draining: shutdown.draining() }
     }
 
     /// Whether the check has passed. For readiness.
@@ -86,11 +83,7 @@ mod tests {
         let asked = Cell::new(0);
         let ask = || {
             asked.set(asked.get() + 1);
-            let answer = if asked.get() < 3 {
-                Err("away")
-            } else {
-                Ok(Ok(()))
-            };
+            let answer = if asked.get() < 3 { Err("away") } else { Ok(Ok(())) };
             async move { answer }
         };
         let worked = Cell::new(false);
@@ -111,9 +104,7 @@ mod tests {
     async fn ends_with_the_sentence_when_it_is_not() {
         let context = Context::for_test(());
         let gate = Gate::new(&context.shutdown);
-        let kept = gate
-            .clone()
-            .keep(|| async { Ok::<_, String>(Err("no roles".to_owned())) });
+        let kept = gate.clone().keep(|| async { Ok::<_, String>(Err("no roles".to_owned())) });
         assert_eq!(kept.await.unwrap_err().to_string(), "no roles");
         assert!(!gate.is_open());
         context.shutdown.begin();

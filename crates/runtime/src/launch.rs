@@ -50,12 +50,7 @@ where
 }
 
 /// As [`main`], with arguments that were parsed by somebody else.
-pub fn run<S, F>(
-    service: &'static str,
-    defaults: &'static str,
-    options: &Options,
-    start: F,
-) -> ExitCode
+pub fn run<S, F>(service: &'static str, defaults: &'static str, options: &Options, start: F) -> ExitCode
 where
     S: DeserializeOwned,
     F: AsyncFn(Context<S>) -> anyhow::Result<()>,
@@ -71,9 +66,7 @@ where
         return ExitCode::SUCCESS;
     }
     telemetry::init_logs();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -101,10 +94,7 @@ fn refuse(service: &str, error: &SettingsError) -> ExitCode {
     ExitCode::from(EXIT_SETTINGS)
 }
 
-fn parse(
-    service: &str,
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Asked, SettingsError> {
+fn parse(service: &str, arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, SettingsError> {
     let usage = format!("usage: {service} [--config FILE] [--check-config]");
     let refused = |what: String| SettingsError::Usage(format!("{what}; {usage}"));
     let mut options = Options::default();
@@ -112,17 +102,12 @@ fn parse(
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--config") => {
-                let file = arguments
-                    .next()
-                    .ok_or_else(|| refused("--config wants a file".into()))?;
+                let file = arguments.next().ok_or_else(|| refused("--config wants a file".into()))?;
                 options.config = Some(PathBuf::from(file));
             }
             Some("--check-config") => options.check_config = true,
             Some("--version") => {
-                return Ok(Asked::Print(format!(
-                    "{service} {}",
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Asked::Print(format!("{service} {}", env!("CARGO_PKG_VERSION"))));
             }
             Some("--help" | "-h") => return Ok(Asked::Print(usage)),
             _ => return Err(refused(format!("unknown argument {}", argument.display()))),
@@ -143,12 +128,7 @@ where
 {
     let mut signals = Signals::listen()?;
     loop {
-        let Loaded {
-            settings: first,
-            life,
-            secret_files,
-            ..
-        } = loaded;
+        let Loaded { settings: first, life, secret_files, .. } = loaded;
         let context = Context::new(service, first, Handle::current(), &life);
         let (running, shutdown) = (context.running(), context.shutdown.clone());
         let poll = Duration::from_secs(life.secret_poll_seconds);
@@ -205,10 +185,7 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) {

@@ -22,10 +22,7 @@ pub(crate) async fn changed(files: &[SecretFile], poll: Duration, usable: impl F
             continue;
         };
         if !usable() {
-            tracing::warn!(
-                ?file,
-                "a secret changed, but the settings are not valid with it"
-            );
+            tracing::warn!(?file, "a secret changed, but the settings are not valid with it");
             continue;
         }
         tracing::info!(?file, "a secret changed");

@@ -27,12 +27,7 @@ pub struct Life {
 
 impl Default for Life {
     fn default() -> Self {
-        Self {
-            grace_seconds: 5,
-            drain_seconds: 15,
-            flush_seconds: 5,
-            secret_poll_seconds: 30,
-        }
+        Self { grace_seconds: 5, drain_seconds: 15, flush_seconds: 5, secret_poll_seconds: 30 }
     }
 }
 
@@ -102,9 +97,7 @@ impl Shutdown {
     }
 
     pub(crate) fn running(&self) -> Running {
-        Running {
-            shutdown: self.clone(),
-        }
+        Running { shutdown: self.clone() }
     }
 }
 

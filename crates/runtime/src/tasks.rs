@@ -178,12 +178,7 @@ impl Tasks {
     /// Names of the tasks of `group` that are still running.
     pub(crate) fn unfinished(&self, group: Group) -> Vec<&'static str> {
         let running = lock(&self.shared.running);
-        running
-            .tasks
-            .values()
-            .filter(|task| task.1 == group)
-            .map(|task| task.0)
-            .collect()
+        running.tasks.values().filter(|task| task.1 == group).map(|task| task.0).collect()
     }
 
     /// Aborts what is still running.
@@ -195,18 +190,10 @@ impl Tasks {
 }
 
 impl Shared {
-    fn ended<T: TaskOutput>(
-        &self,
-        id: u64,
-        task: &'static str,
-        ended: Result<T, Box<dyn Any + Send>>,
-    ) {
+    fn ended<T: TaskOutput>(&self, id: u64, task: &'static str, ended: Result<T, Box<dyn Any + Send>>) {
         lock(&self.running).tasks.remove(&id);
         let failure = match ended.map(TaskOutput::error) {
-            Err(panic) => Failure::Panicked {
-                task,
-                reason: panic_text(panic.as_ref()),
-            },
+            Err(panic) => Failure::Panicked { task, reason: panic_text(panic.as_ref()) },
             Ok(Some(reason)) => Failure::Failed { task, reason },
             Ok(None) if !self.ending.is_cancelled() => Failure::Ended { task },
             Ok(None) => return,

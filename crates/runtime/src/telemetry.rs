@@ -5,35 +5,19 @@ use std::sync::OnceLock;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{
-    Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream,
-};
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Upper bounds of the buckets of histograms with unit `s`: 0.5 ms to 30 s, close together where
 /// the promises are (15, 20, 50, 100 and 500 ms).
-const SECONDS: [f64; 17] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5,
-    10.0, 30.0,
-];
+const SECONDS: [f64; 17] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 /// Upper bounds of the buckets of histograms that count things (events of a batch, rows).
-const COUNTS: [f64; 12] = [
-    1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0,
-];
+const COUNTS: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
 /// Upper bounds of the buckets of histograms with unit `By`.
-const BYTES: [f64; 9] = [
-    256.0,
-    1024.0,
-    4096.0,
-    16384.0,
-    65536.0,
-    262_144.0,
-    1_048_576.0,
-    4_194_304.0,
-    16_777_216.0,
-];
+const BYTES: [f64; 9] = [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
 static INSTALLED: OnceLock<Metrics> = OnceLock::new();
 
@@ -57,13 +41,9 @@ impl Metrics {
             .with_service_name(service)
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let builder = SdkMeterProvider::builder()
-            .with_resource(resource)
-            .with_view(buckets);
-        let exporter = opentelemetry_prometheus::exporter()
-            .with_registry(registry.clone())
-            .without_scope_info()
-            .build();
+        let builder = SdkMeterProvider::builder().with_resource(resource).with_view(buckets);
+        let exporter =
+            opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_scope_info().build();
         match exporter {
             Ok(exporter) => {
                 opentelemetry::global::set_meter_provider(builder.with_reader(exporter).build());
@@ -85,19 +65,15 @@ fn buckets(instrument: &Instrument) -> Option<Stream> {
         "By" => BYTES.to_vec(),
         _ => COUNTS.to_vec(),
     };
-    let aggregation = Aggregation::ExplicitBucketHistogram {
-        boundaries,
-        record_min_max: false,
-    };
+    let aggregation = Aggregation::ExplicitBucketHistogram { boundaries, record_min_max: false };
     Stream::builder().with_aggregation(aggregation).build().ok()
 }
 
 /// Logs to standard output: JSON, or readable lines when that is a terminal. `RUST_LOG` filters
 /// (default `info`). Panics are logged as well. Does nothing when logs are set up already.
 pub(crate) fn init_logs() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .from_env_lossy();
+    let filter =
+        EnvFilter::builder().with_default_directive(tracing::level_filters::LevelFilter::INFO.into()).from_env_lossy();
     // lapin quotes a returned message with its payload; what else it has to say, bus says once.
     let quiet = match filter.to_string().contains("lapin") {
         true => "lapin::returned_messages=off",
@@ -109,9 +85,7 @@ pub(crate) fn init_logs() {
     };
     let registry = tracing_subscriber::registry().with(filter);
     let installed = if std::io::stdout().is_terminal() {
-        registry
-            .with(tracing_subscriber::fmt::layer().compact())
-            .try_init()
+        registry.with(tracing_subscriber::fmt::layer().compact()).try_init()
     } else {
         let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
         registry.with(json.with_current_span(false)).try_init()
@@ -131,31 +105,15 @@ mod tests {
     #[test]
     fn histograms_have_explicit_buckets_and_the_registry_prints_them() {
         let metrics = Metrics::installed("test");
-        assert!(
-            !Metrics::installed("other").registry.gather().is_empty(),
-            "one for the process"
-        );
+        assert!(!Metrics::installed("other").registry.gather().is_empty(), "one for the process");
         let meter = opentelemetry::global::meter("test");
-        meter
-            .f64_histogram("some.latency")
-            .with_unit("s")
-            .build()
-            .record(0.012, &[]);
+        meter.f64_histogram("some.latency").with_unit("s").build().record(0.012, &[]);
         meter.u64_histogram("some.size").build().record(30, &[]);
-        meter
-            .u64_counter("some.things")
-            .build()
-            .add(3, &[KeyValue::new("kind", "a")]);
+        meter.u64_counter("some.things").build().add(3, &[KeyValue::new("kind", "a")]);
         let text = prometheus::TextEncoder::new().encode_to_string(&metrics.registry.gather());
         let text = text.unwrap();
-        assert!(
-            text.contains("some_latency_seconds_bucket{le=\"0.01\"} 0"),
-            "{text}"
-        );
-        assert!(
-            text.contains("some_latency_seconds_bucket{le=\"0.015\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("some_latency_seconds_bucket{le=\"0.01\"} 0"), "{text}");
+        assert!(text.contains("some_latency_seconds_bucket{le=\"0.015\"} 1"), "{text}");
         assert!(text.contains("some_size_bucket{le=\"25\"} 0"), "{text}");
         assert!(text.contains("some_size_bucket{le=\"50\"} 1"), "{text}");
         assert!(text.contains("some_things_total{kind=\"a\"} 3"), "{text}");

@@ -1,8 +1,5 @@
 //! A database per test, copied from a template that the first test makes: migrated, with the partitions of now.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "makes and drops databases, which no transaction may hold"
-)]
+#![expect(clippy::disallowed_methods, reason = "makes and drops databases, which no transaction may hold")]
 
 use crate::{at_the_end, environment};
 use anyhow::Context;
@@ -24,9 +21,7 @@ impl Database {
         let admin = connect(&server).await?;
         let template = ensure_template(&admin, &server).await?;
         let name = format!("test_{}", Uuid::now_v7().simple());
-        admin
-            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
-            .await?;
+        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
         let database = Self { name, server };
         pg::migrate::grant_database(&database.superuser().await?).await?;
         Ok(database)
@@ -69,10 +64,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
         at_the_end(async move {
-            connect(&server)
-                .await?
-                .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-                .await?;
+            connect(&server).await?.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
             Ok(())
         });
     }
@@ -84,18 +76,12 @@ fn address(server: &Config) -> (String, u16, String) {
         _ => "127.0.0.1".to_owned(),
     };
     let port = server.get_ports().first().copied().unwrap_or(5432);
-    let password = server
-        .get_password()
-        .map(|p| String::from_utf8_lossy(p).into_owned())
-        .unwrap_or_default();
+    let password = server.get_password().map(|p| String::from_utf8_lossy(p).into_owned()).unwrap_or_default();
     (host, port, password)
 }
 
 async fn connect(config: &Config) -> anyhow::Result<Client> {
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .context("the test server cannot be reached")?;
+    let (client, connection) = config.connect(NoTls).await.context("the test server cannot be reached")?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -105,37 +91,19 @@ async fn ensure_template(admin: &Client, server: &Config) -> anyhow::Result<Stri
     let mut hasher = DefaultHasher::new();
     (pg::migrate::ROLES, pg::migrate::MIGRATIONS).hash(&mut hasher);
     let name = format!("goalpost_template_{:016x}", hasher.finish());
-    admin
-        .execute(
-            "SELECT pg_advisory_lock(hashtextextended('goalpost:template', 0))",
-            &[],
-        )
-        .await?;
+    admin.execute("SELECT pg_advisory_lock(hashtextextended('goalpost:template', 0))", &[]).await?;
     let made = make_template(admin, server, &name).await;
-    admin
-        .execute(
-            "SELECT pg_advisory_unlock(hashtextextended('goalpost:template', 0))",
-            &[],
-        )
-        .await?;
+    admin.execute("SELECT pg_advisory_unlock(hashtextextended('goalpost:template', 0))", &[]).await?;
     made.map(|()| name)
 }
 
 async fn make_template(admin: &Client, server: &Config, name: &str) -> anyhow::Result<()> {
-    if admin
-        .query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name])
-        .await?
-        .is_some()
-    {
+    if admin.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await?.is_some() {
         return Ok(());
     }
     let raw = format!("{name}_raw");
-    admin
-        .batch_execute(&format!("DROP DATABASE IF EXISTS {raw} WITH (FORCE)"))
-        .await?;
-    admin
-        .batch_execute(&format!("CREATE DATABASE {raw}"))
-        .await?;
+    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {raw} WITH (FORCE)")).await?;
+    admin.batch_execute(&format!("CREATE DATABASE {raw}")).await?;
     let mut client = connect(server.clone().dbname(&raw)).await?;
     let (_, _, password) = address(server);
     pg::migrate::roles(&client, Some(&password)).await?;
@@ -144,19 +112,12 @@ async fn make_template(admin: &Client, server: &Config, name: &str) -> anyhow::R
     pg::maintain::partitions(&maintainer, 3).await?;
     drop((client, maintainer));
     wait_until_alone(admin, &raw).await?;
-    admin
-        .batch_execute(&format!("ALTER DATABASE {raw} RENAME TO {name}"))
-        .await?;
+    admin.batch_execute(&format!("ALTER DATABASE {raw} RENAME TO {name}")).await?;
     Ok(())
 }
 
 /// A database with a connection cannot be renamed or copied; the server notices a closed one a moment later.
 async fn wait_until_alone(admin: &Client, name: &str) -> anyhow::Result<()> {
-    admin
-        .execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
-            &[&name],
-        )
-        .await?;
+    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", &[&name]).await?;
     Ok(())
 }

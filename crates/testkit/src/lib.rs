@@ -11,10 +11,7 @@ pub use vhost::Vhost;
 use anyhow::Context;
 
 /// A variable that the test command sets.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where their servers are by the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests are told where their servers are by the environment")]
 fn environment(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| {
         format!("{name} is not set: run the tests by `make test`, or under `goalpost dev --servers-only -- cargo nextest run`")
@@ -27,9 +24,7 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let done = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(work)
     });
     match done.join() {

@@ -19,10 +19,12 @@ pub struct Seeded {
     pub admin_key: String,
 }
 
-const TENANT: &str = "INSERT INTO platform.tenants (tenant_id, name, content_key) VALUES ($1, $1, sha256(convert_to($1, 'UTF8')))";
+const TENANT: &str =
+    "INSERT INTO platform.tenants (tenant_id, name, content_key) VALUES ($1, $1, sha256(convert_to($1, 'UTF8')))";
 const EPOCH: &str = "INSERT INTO goals.epochs (tenant_id) VALUES ($1)";
 const WRITE_TOKEN: &str = "INSERT INTO platform.write_tokens (id, tenant_id, kind, secret_hash, created_by) VALUES ($1, $2, 'server', $3, 'test')";
-const API_KEY: &str = "INSERT INTO platform.api_keys (id, tenant_id, role, secret_hash, created_by) VALUES ($1, $2, $3, $4, 'test')";
+const API_KEY: &str =
+    "INSERT INTO platform.api_keys (id, tenant_id, role, secret_hash, created_by) VALUES ($1, $2, $3, $4, 'test')";
 
 impl Database {
     /// Makes a tenant with a write token and a key of every role.
@@ -31,12 +33,7 @@ impl Database {
         client.execute(TENANT, &[&tenant_id]).await?;
         client.execute(EPOCH, &[&tenant_id]).await?;
         let token = mint(Prefix::WriteToken);
-        client
-            .execute(
-                WRITE_TOKEN,
-                &[&token.id, &tenant_id, &token.hash.as_slice()],
-            )
-            .await?;
+        client.execute(WRITE_TOKEN, &[&token.id, &tenant_id, &token.hash.as_slice()]).await?;
         Ok(Seeded {
             tenant_id: tenant_id.to_owned(),
             write_token: token.text,
@@ -54,8 +51,6 @@ impl Database {
 
 async fn api_key(client: &Client, tenant_id: Option<&str>, role: &str) -> anyhow::Result<String> {
     let key = mint(Prefix::ApiKey);
-    client
-        .execute(API_KEY, &[&key.id, &tenant_id, &role, &key.hash.as_slice()])
-        .await?;
+    client.execute(API_KEY, &[&key.id, &tenant_id, &role, &key.hash.as_slice()]).await?;
     Ok(key.text)
 }

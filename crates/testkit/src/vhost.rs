@@ -22,30 +22,15 @@ struct Api {
 impl Vhost {
     /// A fresh virtual host.
     pub async fn create() -> anyhow::Result<Self> {
-        let mut amqp: Url = environment("AMQP_URL")?
-            .parse()
-            .context("AMQP_URL cannot be read")?;
-        let api = Api {
-            client: Client::new(),
-            base: environment("AMQP_MANAGEMENT_URL")?.parse()?,
-        };
+        let mut amqp: Url = environment("AMQP_URL")?.parse().context("AMQP_URL cannot be read")?;
+        let api = Api { client: Client::new(), base: environment("AMQP_MANAGEMENT_URL")?.parse()? };
         let name = format!("test-{}", Uuid::now_v7().simple());
         let user = amqp.username().to_owned();
-        api.call(Method::PUT, &format!("api/vhosts/{name}"), None)
-            .await?;
+        api.call(Method::PUT, &format!("api/vhosts/{name}"), None).await?;
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
-        api.call(
-            Method::PUT,
-            &format!("api/permissions/{name}/{user}"),
-            Some(all),
-        )
-        .await?;
+        api.call(Method::PUT, &format!("api/permissions/{name}/{user}"), Some(all)).await?;
         amqp.set_path(&name);
-        Ok(Self {
-            name,
-            amqp_url: amqp.to_string(),
-            api,
-        })
+        Ok(Self { name, amqp_url: amqp.to_string(), api })
     }
 
     /// Where a client reaches it.
@@ -60,65 +45,33 @@ impl Vhost {
 
     /// Names of the connections that are open to it. The broker takes up to a few seconds to list a new one.
     pub async fn connections(&self) -> anyhow::Result<Vec<String>> {
-        let list = self
-            .api
-            .call(
-                Method::GET,
-                &format!("api/vhosts/{}/connections", self.name),
-                None,
-            )
-            .await?;
+        let list = self.api.call(Method::GET, &format!("api/vhosts/{}/connections", self.name), None).await?;
         let names = list.as_array().into_iter().flatten();
-        Ok(names
-            .filter_map(|c| c.get("name")?.as_str().map(str::to_owned))
-            .collect())
+        Ok(names.filter_map(|c| c.get("name")?.as_str().map(str::to_owned)).collect())
     }
 
     /// Cuts a connection, as the broker would.
     pub async fn close_connection(&self, name: &str) -> anyhow::Result<()> {
         let mut url = self.api.base.join("api/connections/")?;
-        url.path_segments_mut()
-            .map_err(|()| anyhow::anyhow!("no base"))?
-            .pop_if_empty()
-            .push(name);
-        self.api
-            .client
-            .delete(url)
-            .send()
-            .await?
-            .error_for_status()?;
+        url.path_segments_mut().map_err(|()| anyhow::anyhow!("no base"))?.pop_if_empty().push(name);
+        self.api.client.delete(url).send().await?.error_for_status()?;
         Ok(())
     }
 
     /// Messages ready in a queue and delivered but not acknowledged, as the queue itself counts them now.
     pub async fn messages(&self, queue: &str) -> anyhow::Result<(u64, u64)> {
-        let path = format!(
-            "api/queues/{}?disable_stats=true&enable_queue_totals=true",
-            self.name
-        );
+        let path = format!("api/queues/{}?disable_stats=true&enable_queue_totals=true", self.name);
         let list = self.api.call(Method::GET, &path, None).await?;
-        let found = list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|q| q.get("name").and_then(Value::as_str) == Some(queue));
-        let Some(found) = found else {
-            bail!("there is no queue {queue}")
-        };
+        let found =
+            list.as_array().into_iter().flatten().find(|q| q.get("name").and_then(Value::as_str) == Some(queue));
+        let Some(found) = found else { bail!("there is no queue {queue}") };
         let count = |key: &str| found.get(key).and_then(Value::as_u64).unwrap_or(0);
         Ok((count("messages_ready"), count("messages_unacknowledged")))
     }
 
     /// Removes a queue, consumers or not.
     pub async fn delete_queue(&self, queue: &str) -> anyhow::Result<()> {
-        self.api
-            .call(
-                Method::DELETE,
-                &format!("api/queues/{}/{queue}", self.name),
-                None,
-            )
-            .await
-            .map(drop)
+        self.api.call(Method::DELETE, &format!("api/queues/{}/{queue}", self.name), None).await.map(drop)
     }
 }
 
@@ -126,13 +79,8 @@ impl Drop for Vhost {
     fn drop(&mut self) {
         let (base, name) = (self.api.base.clone(), self.name.clone());
         at_the_end(async move {
-            let api = Api {
-                client: Client::new(),
-                base,
-            };
-            api.call(Method::DELETE, &format!("api/vhosts/{name}"), None)
-                .await
-                .map(drop)
+            let api = Api { client: Client::new(), base };
+            api.call(Method::DELETE, &format!("api/vhosts/{name}"), None).await.map(drop)
         });
     }
 }
@@ -144,16 +92,9 @@ impl Api {
             Some(body) => request.json(&body),
             None => request.header("content-type", "application/json"),
         };
-        let answer = request
-            .send()
-            .await
-            .context("the broker's management API cannot be reached")?
-            .error_for_status()?;
+        let answer =
+            request.send().await.context("the broker's management API cannot be reached")?.error_for_status()?;
         let text = answer.text().await?;
-        Ok(if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text)?
-        })
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
     }
 }

@@ -14,30 +14,15 @@ const LONG_FUNCTIONS: [&str; 0] = [];
 
 const SERVICES: [&str; 4] = ["analytics", "evaluator", "goals", "ingest"];
 /// All that the pure crate may lean on.
-const PURE: [&str; 8] = [
-    "serde",
-    "serde_json",
-    "uuid",
-    "time",
-    "thiserror",
-    "rust_decimal",
-    "unicode-normalization",
-    "caseless",
-];
+const PURE: [&str; 8] =
+    ["serde", "serde_json", "uuid", "time", "thiserror", "rust_decimal", "unicode-normalization", "caseless"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
 fn relative(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap()
-        .to_string_lossy()
-        .into_owned()
+    path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
 }
 
 fn files(ending: &str) -> Vec<(String, String)> {
@@ -100,9 +85,7 @@ fn functions_are_short() {
     let mut long = Vec::new();
     for (path, text) in files(".rs") {
         for (name, lines) in functions(&text) {
-            if lines > MOST_FUNCTION_LINES
-                && !LONG_FUNCTIONS.contains(&format!("{path}:{name}").as_str())
-            {
+            if lines > MOST_FUNCTION_LINES && !LONG_FUNCTIONS.contains(&format!("{path}:{name}").as_str()) {
                 long.push(format!("{path}: {name} has {lines} lines"));
             }
         }
@@ -114,9 +97,7 @@ fn functions_are_short() {
 fn every_file_says_what_it_is_for() {
     let silent = files(".rs")
         .into_iter()
-        .filter(|(_, text)| {
-            !text.starts_with("//! ") && !text.starts_with("#![doc = include_str!(")
-        })
+        .filter(|(_, text)| !text.starts_with("//! ") && !text.starts_with("#![doc = include_str!("))
         .map(|(path, _)| path)
         .collect();
     none("files that do not start with `//!`", silent);
@@ -124,22 +105,12 @@ fn every_file_says_what_it_is_for() {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let words = [
-        "todo!(",
-        "unimplemented!(",
-        "#[ignore",
-        "TODO",
-        "FIXME",
-        "XXX",
-    ];
+    let words = ["todo!(", "unimplemented!(", "#[ignore", "TODO", "FIXME", "XXX"];
     let found = files(".rs")
         .into_iter()
         .filter(|(path, _)| !path.ends_with("tests/tidy.rs"))
         .flat_map(|(path, text)| {
-            let hits = words
-                .iter()
-                .filter(|word| text.contains(**word))
-                .map(|word| format!("{path}: {word}"));
+            let hits = words.iter().filter(|word| text.contains(**word)).map(|word| format!("{path}: {word}"));
             hits.collect::<Vec<_>>()
         })
         .collect();
@@ -153,10 +124,7 @@ fn nothing_is_called_common_or_utils() {
         .chain(WalkDir::new(root().join("services")))
         .map(|entry| entry.unwrap().into_path())
         .filter(|path| {
-            let stem = path
-                .file_stem()
-                .map(|s| s.to_string_lossy().into_owned())
-                .unwrap_or_default();
+            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             ["common", "util", "utils", "helper", "helpers", "misc"].contains(&stem.as_str())
         })
         .map(|path| relative(&path))
@@ -166,10 +134,7 @@ fn nothing_is_called_common_or_utils() {
 
 #[test]
 fn every_member_has_a_readme() {
-    let missing = manifests()
-        .into_keys()
-        .filter(|member| !root().join(member).join("README.md").is_file())
-        .collect();
+    let missing = manifests().into_keys().filter(|member| !root().join(member).join("README.md").is_file()).collect();
     none("members without a README.md", missing);
 }
 
@@ -181,15 +146,9 @@ fn manifests() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
             let manifest: toml::Table = text.parse().unwrap();
             let names = |section: &str| {
                 let table = manifest.get(section).and_then(toml::Value::as_table);
-                table
-                    .into_iter()
-                    .flat_map(|t| t.keys().cloned())
-                    .collect::<BTreeSet<_>>()
+                table.into_iter().flat_map(|t| t.keys().cloned()).collect::<BTreeSet<_>>()
             };
-            (
-                path.trim_end_matches("/Cargo.toml").to_owned(),
-                (names("dependencies"), names("dev-dependencies")),
-            )
+            (path.trim_end_matches("/Cargo.toml").to_owned(), (names("dependencies"), names("dev-dependencies")))
         })
         .collect()
 }
@@ -199,10 +158,7 @@ fn the_pure_crate_is_pure() {
     let (deps, _) = &manifests()["crates/domain"];
     none(
         "dependencies of domain that are not pure",
-        deps.iter()
-            .filter(|d| !PURE.contains(&d.as_str()))
-            .cloned()
-            .collect(),
+        deps.iter().filter(|d| !PURE.contains(&d.as_str())).cloned().collect(),
     );
 }
 
@@ -218,18 +174,10 @@ fn members_know_only_whom_they_may() {
             }
         };
         forbid("lapin", &["bus"], true);
-        forbid(
-            "actix-web",
-            &["web", "ingest", "goals", "evaluator", "analytics"],
-            true,
-        );
+        forbid("actix-web", &["web", "ingest", "goals", "evaluator", "analytics"], true);
         forbid("jsonschema", &["ingest", "goals", "e2e"], true);
         forbid("deadpool-postgres", &["pg"], true);
-        forbid(
-            "tokio-postgres",
-            &["pg", "testkit", "devstack", "cli"],
-            false,
-        );
+        forbid("tokio-postgres", &["pg", "testkit", "devstack", "cli"], false);
         forbid("testkit", &["e2e"], false);
         for service in SERVICES {
             forbid(service, &["cli"], true);
@@ -245,18 +193,10 @@ fn members_know_only_whom_they_may() {
 
 #[test]
 fn sql_lives_in_stores_only() {
-    let verbs = [
-        "\"SELECT ",
-        "\"INSERT INTO ",
-        "\"UPDATE ",
-        "\"DELETE FROM ",
-        "\"WITH ",
-    ];
+    let verbs = ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"WITH "];
     let found = files(".rs")
         .into_iter()
-        .filter(|(path, _)| {
-            path.starts_with("services/") && path.contains("/src/") && !path.contains("/store/")
-        })
+        .filter(|(path, _)| path.starts_with("services/") && path.contains("/src/") && !path.contains("/store/"))
         .filter(|(_, text)| verbs.iter().any(|verb| text.contains(verb)))
         .map(|(path, _)| path)
         .collect();

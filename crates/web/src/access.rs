@@ -60,15 +60,11 @@ pub(crate) struct HttpMetrics {
 impl HttpMetrics {
     pub(crate) fn new() -> Self {
         let meter = opentelemetry::global::meter("goalpost.web");
-        let duration = meter
-            .f64_histogram("http.server.request.duration")
-            .with_unit("s");
+        let duration = meter.f64_histogram("http.server.request.duration").with_unit("s");
         let problems = meter.u64_counter("http.server.problems");
         let panics = meter.u64_counter("http.server.panics");
         Self {
-            duration: duration
-                .with_description("Time to the head of the answer.")
-                .build(),
+            duration: duration.with_description("Time to the head of the answer.").build(),
             problems: problems.with_description("Error answers by code.").build(),
             panics: panics.with_description("Handlers that panicked.").build(),
         }
@@ -92,25 +88,15 @@ pub(crate) async fn surround(
             if let Ok(value) = HeaderValue::from_str(&id) {
                 response.headers_mut().insert(REQUEST_ID_HEADER, value);
             }
-            let code = response
-                .response()
-                .extensions()
-                .get::<Code>()
-                .map(|code| code.0);
+            let code = response.response().extensions().get::<Code>().map(|code| code.0);
             let notes = notes(response.request());
             line.close(response.status().as_u16(), code, notes);
             Ok(response.map_body(|_, body| Unread::tie(unread, body)))
         }
-        Ok(Err(error)) => Err(Unread::tie_error(
-            unread,
-            line.close_with(problem_of(&error)),
-        )),
+        Ok(Err(error)) => Err(Unread::tie_error(unread, line.close_with(problem_of(&error)))),
         Err(_panic) => {
             line.metrics.panics.add(1, &[]);
-            Err(Unread::tie_error(
-                unread,
-                line.close_with(Problem::internal()),
-            ))
+            Err(Unread::tie_error(unread, line.close_with(Problem::internal())))
         }
     }
 }
@@ -121,20 +107,14 @@ fn request_id(request: &HttpRequest) -> String {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         (1..=64).contains(&id.len()) && id.bytes().all(allowed)
     };
-    let given = request
-        .headers()
-        .get(REQUEST_ID_HEADER)
-        .and_then(|id| id.to_str().ok());
-    given
-        .filter(decent)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    let given = request.headers().get(REQUEST_ID_HEADER).and_then(|id| id.to_str().ok());
+    given.filter(decent).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
 /// Answers that actix made itself become problem documents.
 fn as_problem(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let ours = response.response().extensions().get::<Code>().is_some();
-    let by_actix = response.response().error().is_some()
-        || response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    let by_actix = response.response().error().is_some() || response.status() == StatusCode::METHOD_NOT_ALLOWED;
     if ours || !by_actix {
         return response;
     }
@@ -176,11 +156,7 @@ fn notes(request: &HttpRequest) -> String {
     let Some(Notes(notes)) = extensions.get::<Notes>() else {
         return String::new();
     };
-    notes
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join(" ")
+    notes.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// The log line of one request; one that is dropped unfinished says that its client went away.
@@ -199,9 +175,7 @@ impl Line {
         Self {
             id,
             method: method(request.method()),
-            route: request
-                .match_pattern()
-                .unwrap_or_else(|| "unmatched".to_owned()),
+            route: request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
             trace: crate::trace::traceparent(request.headers()),
             started: Instant::now(),
             metrics,
@@ -258,11 +232,6 @@ impl Drop for Line {
 
 /// The method as a label: only those of the standard, anybody can send others.
 fn method(method: &Method) -> &'static str {
-    let known = [
-        "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT",
-    ];
-    known
-        .into_iter()
-        .find(|known| *known == method.as_str())
-        .unwrap_or("_OTHER")
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }

@@ -24,19 +24,12 @@ pub struct AdminPort {
 impl AdminPort {
     /// Prints `registry` at `/metrics`; ready while every check that is added says so.
     pub fn new(registry: Registry) -> Self {
-        Self {
-            registry,
-            checks: Vec::new(),
-        }
+        Self { registry, checks: Vec::new() }
     }
 
     /// Adds a named check that knows its answer.
     #[must_use]
-    pub fn check(
-        self,
-        name: &'static str,
-        ready: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Self {
+    pub fn check(self, name: &'static str, ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.probe(name, move || {
             let ready = ready();
             Box::pin(async move { ready })
@@ -60,9 +53,7 @@ impl AdminPort {
             .route("/health/live", web::get().to(live))
             .route("/health/ready", web::get().to(ready))
             .route("/metrics", web::get().to(metrics))
-            .default_service(web::to(|| async {
-                Err::<HttpResponse, _>(Problem::not_found())
-            }));
+            .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::not_found()) }));
     }
 }
 
@@ -78,16 +69,12 @@ async fn ready(admin: web::Data<AdminPort>) -> HttpResponse {
     let answers = futures_util::future::join_all(asked).await;
     let ready = answers.iter().all(|answer| answer.1);
     let word = |ready: bool| if ready { "ready" } else { "not_ready" };
-    let checks: serde_json::Map<String, serde_json::Value> = answers
-        .iter()
-        .map(|(name, ready)| ((*name).to_owned(), word(*ready).into()))
-        .collect();
+    let checks: serde_json::Map<String, serde_json::Value> =
+        answers.iter().map(|(name, ready)| ((*name).to_owned(), word(*ready).into())).collect();
     let document = serde_json::json!({ "status": word(ready), "checks": checks });
     match ready {
         true => HttpResponse::Ok().json(document),
-        false => HttpResponse::ServiceUnavailable()
-            .insert_header(("retry-after", "1"))
-            .json(document),
+        false => HttpResponse::ServiceUnavailable().insert_header(("retry-after", "1")).json(document),
     }
 }
 
@@ -97,7 +84,5 @@ async fn metrics(admin: web::Data<AdminPort>) -> Result<HttpResponse, Problem> {
         tracing::error!(%error, "metrics cannot be printed");
         Problem::internal()
     })?;
-    Ok(HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(text))
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

@@ -42,19 +42,14 @@ impl Keys {
     /// 401 `invalid_credentials` for everything that is not a live key, with one body for all; 503
     /// when the store is away.
     pub async fn caller(&self, credential: &str) -> Result<Caller, Problem> {
-        let presented = Presented::parse(credential)
-            .filter(|presented| presented.prefix == Prefix::ApiKey)
-            .ok_or_else(invalid)?;
+        let presented =
+            Presented::parse(credential).filter(|presented| presented.prefix == Prefix::ApiKey).ok_or_else(invalid)?;
         let stored = self.lookup.get(&presented.id).await?;
         // An unknown id is compared with something too, so that it takes as long.
         let hash = stored.as_ref().map_or([0; 32], |stored| stored.hash);
         let same = secret::verify(&presented.hash, &hash);
         match stored {
-            Some(StoredKey { tenant, role, .. }) if same => Ok(Caller {
-                key_id: presented.id,
-                tenant,
-                role,
-            }),
+            Some(StoredKey { tenant, role, .. }) if same => Ok(Caller { key_id: presented.id, tenant, role }),
             _ => Err(invalid()),
         }
     }
@@ -106,10 +101,7 @@ impl Caller {
         if self.role == Role::Operator && self.tenant.is_none() {
             return Ok(());
         }
-        Err(Problem::forbidden(
-            "operator_key_required",
-            "this needs an operator's API key",
-        ))
+        Err(Problem::forbidden("operator_key_required", "this needs an operator's API key"))
     }
 
     /// For routes that name their tenant: demands an operator, or somebody with at least `least` in
@@ -158,19 +150,14 @@ fn missing() -> Problem {
 /// The credential of `Authorization: Bearer`, else of `X-Api-Key`.
 fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let (scheme, token) = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .ok_or_else(invalid)?;
+        let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(invalid());
         }
         return Ok(Some(token.trim()));
     }
     let key = headers.get("x-api-key");
-    key.map(|value| value.to_str().map(str::trim).map_err(|_| invalid()))
-        .transpose()
+    key.map(|value| value.to_str().map(str::trim).map_err(|_| invalid())).transpose()
 }
 
 macro_rules! tenant_role {

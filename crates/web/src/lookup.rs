@@ -28,13 +28,7 @@ pub struct LookupLimits {
 
 impl Default for LookupLimits {
     fn default() -> Self {
-        Self {
-            ttl_ms: 4_000,
-            found: 20_000,
-            missed: 50_000,
-            at_once: 8,
-            wait_ms: 2_000,
-        }
+        Self { ttl_ms: 4_000, found: 20_000, missed: 50_000, at_once: 8, wait_ms: 2_000 }
     }
 }
 
@@ -64,14 +58,8 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
     {
         let ttl = Duration::from_millis(limits.ttl_ms);
         Self {
-            found: Cache::builder()
-                .max_capacity(limits.found)
-                .time_to_live(ttl)
-                .build(),
-            missed: Cache::builder()
-                .max_capacity(limits.missed)
-                .time_to_live(ttl)
-                .build(),
+            found: Cache::builder().max_capacity(limits.found).time_to_live(ttl).build(),
+            missed: Cache::builder().max_capacity(limits.missed).time_to_live(ttl).build(),
             turns: Arc::new(Semaphore::new(limits.at_once.max(1))),
             wait: Duration::from_millis(limits.wait_ms),
             load: Arc::new(load),
@@ -118,8 +106,5 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
 /// An error with its causes, in one line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

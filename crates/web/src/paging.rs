@@ -48,10 +48,7 @@ pub struct Cursor {
 impl Cursor {
     /// The place of an item.
     pub fn new(at: OffsetDateTime, id: impl ToString) -> Self {
-        Self {
-            at,
-            id: id.to_string(),
-        }
+        Self { at, id: id.to_string() }
     }
 
     /// The id as what it is.
@@ -78,10 +75,7 @@ impl Cursor {
         let id = std::str::from_utf8(id).ok()?;
         // A NUL is the one character that PostgreSQL does not take.
         let sound = id.len() <= ID_MAX_BYTES && !id.contains('\0');
-        sound.then(|| Self {
-            at,
-            id: id.to_owned(),
-        })
+        sound.then(|| Self { at, id: id.to_owned() })
     }
 }
 
@@ -107,25 +101,14 @@ impl FromRequest for Page {
 fn page(query: &str) -> Result<Page, Problem> {
     let query = web::Query::<Query>::from_query(query)
         .map_err(|_| Problem::bad_request("invalid_query", "the query string is not valid"))?;
-    let limit = query
-        .limit
-        .as_ref()
-        .map_or(Ok(DEFAULT_LIMIT), |limit| limit.parse());
+    let limit = query.limit.as_ref().map_or(Ok(DEFAULT_LIMIT), |limit| limit.parse());
     let limit = limit
         .ok()
         .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| {
-            Problem::bad_request(
-                "invalid_limit",
-                format!("`limit` has to be 1 to {MAX_LIMIT}"),
-            )
-        })?;
+        .ok_or_else(|| Problem::bad_request("invalid_limit", format!("`limit` has to be 1 to {MAX_LIMIT}")))?;
     let cursor = query.cursor.as_deref().filter(|cursor| !cursor.is_empty());
     let cursor = cursor.map(|cursor| Cursor::decode(cursor).ok_or_else(invalid_cursor));
-    Ok(Page {
-        limit,
-        cursor: cursor.transpose()?,
-    })
+    Ok(Page { limit, cursor: cursor.transpose()? })
 }
 
 /// One page of a list.
@@ -140,31 +123,17 @@ pub struct Listed<T> {
 
 impl<T> Listed<T> {
     /// A page of what was fetched by [`Page::fetch`]; `place` is an item's place in the order.
-    pub fn of<R>(
-        page: &Page,
-        mut fetched: Vec<R>,
-        place: impl Fn(&R) -> Cursor,
-        item: impl Fn(R) -> T,
-    ) -> Self {
+    pub fn of<R>(page: &Page, mut fetched: Vec<R>, place: impl Fn(&R) -> Cursor, item: impl Fn(R) -> T) -> Self {
         let limit = usize::from(page.limit);
         let more = fetched.len() > limit;
         fetched.truncate(limit);
-        let next_cursor = fetched
-            .last()
-            .filter(|_| more)
-            .map(|last| place(last).encode());
-        Self {
-            items: fetched.into_iter().map(item).collect(),
-            next_cursor,
-        }
+        let next_cursor = fetched.last().filter(|_| more).map(|last| place(last).encode());
+        Self { items: fetched.into_iter().map(item).collect(), next_cursor }
     }
 
     /// A list that is always whole.
     pub fn whole(items: Vec<T>) -> Self {
-        Self {
-            items,
-            next_cursor: None,
-        }
+        Self { items, next_cursor: None }
     }
 }
 
@@ -179,42 +148,20 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_it_was() {
         let id = Uuid::now_v7();
-        for at in [
-            datetime!(2026-01-03 10:00:00.123456 UTC),
-            datetime!(1969-07-20 20:17:40 UTC),
-        ] {
+        for at in [datetime!(2026-01-03 10:00:00.123456 UTC), datetime!(1969-07-20 20:17:40 UTC)] {
             let cursor = Cursor::new(at, id);
             let query = format!("status=active&limit=2&cursor={}", cursor.encode());
             let page = page(&query).unwrap();
-            assert_eq!(
-                page,
-                Page {
-                    limit: 2,
-                    cursor: Some(cursor)
-                }
-            );
+            assert_eq!(page, Page { limit: 2, cursor: Some(cursor) });
             assert_eq!(page.cursor.unwrap().id::<Uuid>().unwrap(), id);
         }
     }
 
     #[test]
     fn bad_limits_and_cursors_are_refused() {
-        assert_eq!(
-            page("").unwrap(),
-            Page {
-                limit: 50,
-                cursor: None
-            }
-        );
+        assert_eq!(page("").unwrap(), Page { limit: 50, cursor: None });
         assert_eq!(page("limit=200&cursor=").unwrap().limit, 200);
-        for query in [
-            "limit=0",
-            "limit=201",
-            "limit=-1",
-            "limit=x",
-            "limit=",
-            "limit=1.5",
-        ] {
+        for query in ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1.5"] {
             assert_eq!(page(query).unwrap_err().code, "invalid_limit", "{query}");
         }
         let nul = URL_SAFE_NO_PAD.encode(b"\0\0\0\0\0\0\0\0a\0b");
@@ -229,10 +176,7 @@ mod tests {
 
     #[test]
     fn one_item_more_than_asked_for_makes_a_next_page() {
-        let page = Page {
-            limit: 2,
-            cursor: None,
-        };
+        let page = Page { limit: 2, cursor: None };
         assert_eq!(page.fetch(), 3);
         let place = |n: &i32| Cursor::new(OffsetDateTime::UNIX_EPOCH, n);
         let full = Listed::of(&page, vec![1, 2, 3], place, |n| n * 10);

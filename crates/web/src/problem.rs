@@ -51,14 +51,7 @@ impl Problem {
     /// A problem with any status.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let (errors, message) = (Vec::new(), message.into());
-        Self {
-            status,
-            code,
-            message,
-            errors,
-            retry_after: None,
-            more: None,
-        }
+        Self { status, code, message, errors, retry_after: None, more: None }
     }
 
     /// 400: malformed or invalid.
@@ -72,17 +65,13 @@ impl Problem {
             || ("invalid_value", "the request is not valid".to_owned()),
             |fault| (fault.code, fault.to_string()),
         );
-        Self {
-            errors: faults,
-            ..Self::bad_request(code, message)
-        }
+        Self { errors: faults, ..Self::bad_request(code, message) }
     }
 
     /// 401: no credential, or none that is known. Carries `WWW-Authenticate`.
     pub fn unauthorized(code: &'static str, message: impl Into<String>) -> Self {
         let challenge = HeaderValue::from_static("Bearer realm=\"goalpost\"");
-        Self::new(StatusCode::UNAUTHORIZED, code, message)
-            .with_header(header::WWW_AUTHENTICATE, challenge)
+        Self::new(StatusCode::UNAUTHORIZED, code, message).with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
     /// 403: known, but not allowed.
@@ -93,11 +82,7 @@ impl Problem {
     /// 404: there is no such object, or it is another tenant's, or its id is none. One text for all,
     /// so that nothing can be told from the answer.
     pub fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is no such object",
-        )
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such object")
     }
 
     /// 409: it contradicts what is there.
@@ -123,8 +108,7 @@ impl Problem {
     /// 503: a dependency is away, or the service is overloaded; carries `Retry-After` (2 s unless
     /// set).
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
-            .retry_in(UNAVAILABLE_RETRY_SECONDS)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_in(UNAVAILABLE_RETRY_SECONDS)
     }
 
     /// 500: our fault. What happened belongs in the log, not here.
@@ -197,13 +181,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}: {}",
-            self.status.as_u16(),
-            self.code,
-            self.message
-        )
+        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.message)
     }
 }
 
@@ -270,10 +248,6 @@ struct WireFault<'a> {
 
 impl<'a> From<&'a Fault> for WireFault<'a> {
     fn from(fault: &'a Fault) -> Self {
-        Self {
-            pointer: &fault.pointer,
-            code: fault.code,
-            message: &fault.message,
-        }
+        Self { pointer: &fault.pointer, code: fault.code, message: &fault.message }
     }
 }

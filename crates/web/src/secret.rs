@@ -49,9 +49,7 @@ pub struct Minted {
 
 impl fmt::Debug for Minted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Minted")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Minted").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -60,19 +58,11 @@ pub fn mint(prefix: Prefix) -> Minted {
     let (id, secret) = (random(ID_CHARS), random(SECRET_CHARS));
     let mut text = format!("{}{id}_{secret}", prefix.as_str());
     text.push_str(&checksum(&text));
-    Minted {
-        id,
-        hash: hash(&secret),
-        text,
-    }
+    Minted { id, hash: hash(&secret), text }
 }
 
 fn random(chars: usize) -> String {
-    rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(chars)
-        .map(char::from)
-        .collect()
+    rand::rng().sample_iter(Alphanumeric).take(chars).map(char::from).collect()
 }
 
 /// A secret as somebody presented it: of the right form, with a good checksum. Nothing more is known
@@ -95,19 +85,12 @@ impl Presented {
             return None;
         }
         let known = [Prefix::WriteToken, Prefix::ApiKey];
-        let prefix = known
-            .into_iter()
-            .find(|prefix| text.starts_with(prefix.as_str()))?;
+        let prefix = known.into_iter().find(|prefix| text.starts_with(prefix.as_str()))?;
         let (checked, sum) = text.split_at(length - CHECKSUM_CHARS);
         let (id, secret) = checked[prefix.as_str().len()..].split_once('_')?;
         let base62 = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let sound =
-            id.len() == ID_CHARS && base62(id) && base62(secret) && checksum(checked) == sum;
-        sound.then(|| Self {
-            prefix,
-            id: id.to_owned(),
-            hash: hash(secret),
-        })
+        let sound = id.len() == ID_CHARS && base62(id) && base62(secret) && checksum(checked) == sum;
+        sound.then(|| Self { prefix, id: id.to_owned(), hash: hash(secret) })
     }
 }
 

@@ -46,9 +46,7 @@ where
     let app = move || {
         let metrics = metrics.clone();
         App::new()
-            .wrap(from_fn(move |request, next| {
-                access::surround(metrics.clone(), request, next)
-            }))
+            .wrap(from_fn(move |request, next| access::surround(metrics.clone(), request, next)))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
             .app_data(QueryConfig::default().error_handler(|error, _| invalid_query(&error)))
             .default_service(web::to(no_route))
@@ -68,15 +66,11 @@ where
         .shutdown_timeout(ADMIN_SHUTDOWN_SECONDS)
         .disable_signals();
     let admin = admin.bind((settings.admin_host.as_str(), settings.admin_port));
-    let admin =
-        admin.map_err(|error| cannot_bind(&settings.admin_host, settings.admin_port, &error))?;
+    let admin = admin.map_err(|error| cannot_bind(&settings.admin_host, settings.admin_port, &error))?;
     Ok(Bound {
         url: url_of(&public.addrs()),
         admin_url: url_of(&admin.addrs()),
-        announce_file: settings
-            .announce_file
-            .clone()
-            .filter(|file| !file.as_os_str().is_empty()),
+        announce_file: settings.announce_file.clone().filter(|file| !file.as_os_str().is_empty()),
         public: public.run(),
         admin: admin.run(),
     })
@@ -136,18 +130,11 @@ fn invalid_query(error: &actix_web::error::QueryPayloadError) -> actix_web::Erro
     let actix_web::error::QueryPayloadError::Deserialize(error) = error else {
         return Problem::bad_request("invalid_query", "the query string is not valid").into();
     };
-    Problem::bad_request(
-        "invalid_query",
-        format!("the query string is not valid: {error}"),
-    )
-    .into()
+    Problem::bad_request("invalid_query", format!("the query string is not valid: {error}")).into()
 }
 
 fn cannot_bind(host: &str, port: u16, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("cannot listen on {host}:{port}: {error}"),
-    )
+    io::Error::new(error.kind(), format!("cannot listen on {host}:{port}: {error}"))
 }
 
 /// The address as clients on this machine reach it.
@@ -169,12 +156,6 @@ fn url_of(addresses: &[SocketAddr]) -> String {
 fn announce(file: &Path, url: &str, admin_url: &str) -> io::Result<()> {
     let document = serde_json::json!({ "url": url, "admin_url": admin_url });
     let unfinished = file.with_extension(format!("{}.tmp", std::process::id()));
-    let written = std::fs::write(&unfinished, document.to_string())
-        .and_then(|()| std::fs::rename(&unfinished, file));
-    written.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot write {}: {error}", file.display()),
-        )
-    })
+    let written = std::fs::write(&unfinished, document.to_string()).and_then(|()| std::fs::rename(&unfinished, file));
+    written.map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", file.display())))
 }

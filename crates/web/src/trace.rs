@@ -17,12 +17,7 @@ fn valid(text: &str) -> bool {
     let set = |part: &str| part.bytes().any(|byte| byte != b'0');
     match parts.as_slice() {
         [version, trace, span, flags] => {
-            *version == "00"
-                && hex(trace, 32)
-                && set(trace)
-                && hex(span, 16)
-                && set(span)
-                && hex(flags, 2)
+            *version == "00" && hex(trace, 32) && set(trace) && hex(span, 16) && set(span) && hex(flags, 2)
         }
         _ => false,
     }
@@ -34,9 +29,7 @@ mod tests {
 
     #[test]
     fn only_valid_trace_contexts_are_passed_on() {
-        assert!(valid(
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-        ));
+        assert!(valid("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
         for bad in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

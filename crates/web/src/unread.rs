@@ -31,19 +31,14 @@ impl Unread {
             return None;
         }
         let held = Self(Rc::new(RefCell::new(request.take_payload())));
-        request.set_payload(Payload::Stream {
-            payload: Box::pin(held.clone()),
-        });
+        request.set_payload(Payload::Stream { payload: Box::pin(held.clone()) });
         Some(held)
     }
 
     /// Ties the request's body to the answer's, until that is sent.
     pub(crate) fn tie(held: Option<Self>, answer: BoxBody) -> BoxBody {
         match held {
-            Some(held) => BoxBody::new(Answer {
-                body: answer,
-                _held: held,
-            }),
+            Some(held) => BoxBody::new(Answer { body: answer, _held: held }),
             None => answer,
         }
     }
@@ -78,10 +73,7 @@ impl MessageBody for Answer {
         self.body.size()
     }
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.body).poll_next(context)
     }
 }
@@ -110,8 +102,6 @@ impl ResponseError for Refused {
 
     fn error_response(&self) -> HttpResponse {
         let held = self.held.clone();
-        self.problem
-            .error_response()
-            .map_body(|_, body| Unread::tie(Some(held), body))
+        self.problem.error_response().map_body(|_, body| Unread::tie(Some(held), body))
     }
 }

@@ -12,14 +12,7 @@ use web::{AdminPort, Keys};
 
 /// Starts the service: spawns its tasks and returns. The ports are open when it does.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context {
-        settings,
-        tasks,
-        shutdown,
-        handle,
-        metrics,
-        ..
-    } = context;
+    let Context { settings, tasks, shutdown, handle, metrics, .. } = context;
     let db = Db::connect(&settings.database, "analytics", handle)?;
     let keys = Keys::new(db.clone());
     let kept = Duration::from_secs(settings.statistics.cache_seconds);
@@ -37,9 +30,7 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
             let db = pinged.clone();
             Box::pin(async move { db.ping().await.is_ok() })
         });
-    let bound = web::bind(&settings.http, admin, move |config| {
-        api::routes(config, &api, &keys)
-    })?;
+    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &api, &keys))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     let ask = move || {
         let db = db.clone();

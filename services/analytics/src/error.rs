@@ -37,11 +37,7 @@ impl Error {
         match self {
             Self::WorkflowNotFound => Problem::not_found(),
             Self::Database(error) => {
-                tracing::error!(
-                    code = self.code(),
-                    error = error as &dyn std::error::Error,
-                    "the database failed"
-                );
+                tracing::error!(code = self.code(), error = error as &dyn std::error::Error, "the database failed");
                 if error.is_unavailable() {
                     Problem::unavailable(self.code(), "the database does not answer; try again")
                 } else {

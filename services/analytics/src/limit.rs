@@ -24,9 +24,7 @@ impl Limit {
         }
         self.0.check_key(&key_id.to_owned()).map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
-            let seconds = u32::try_from(wait.as_secs())
-                .unwrap_or(u32::MAX)
-                .saturating_add(1);
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
             Problem::too_many("rate_limited", "too many requests with this key").retry_in(seconds)
         })
     }

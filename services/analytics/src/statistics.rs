@@ -34,10 +34,7 @@ pub struct Answers {
 impl Answers {
     /// Keeps `entries` answers for `keep`, five minutes at most.
     pub fn new(db: Db, entries: u64, keep: Duration) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(entries)
-            .time_to_live(keep.min(OLDEST))
-            .build();
+        let cache = Cache::builder().max_capacity(entries).time_to_live(keep.min(OLDEST)).build();
         Self { db, cache }
     }
 
@@ -48,9 +45,7 @@ impl Answers {
             self.cache.insert(question, Arc::clone(&counted)).await;
             return Ok(counted);
         }
-        self.cache
-            .try_get_with(question.clone(), self.count(&question))
-            .await
+        self.cache.try_get_with(question.clone(), self.count(&question)).await
     }
 
     async fn count(&self, question: &Question) -> Result<Arc<Statistics>, Error> {
@@ -59,12 +54,7 @@ impl Answers {
         self.db
             .run_snapshot("goal_statistics", scope, move |tx| {
                 let question = question.clone();
-                Box::pin(async move {
-                    read(tx, &question)
-                        .await?
-                        .map(Arc::new)
-                        .ok_or(Error::WorkflowNotFound)
-                })
+                Box::pin(async move { read(tx, &question).await?.map(Arc::new).ok_or(Error::WorkflowNotFound) })
             })
             .await
     }

@@ -1,9 +1,7 @@
 //! What makes a workflow's goals count, and stop counting: activate, pause, deactivate. Status, audit, what the bus is told and
 //! the epoch change in one transaction, under the workflow's exclusive lock.
 
-use domain::contract::{
-    Command, Fact, Recheck, WorkflowActivated, WorkflowDeactivated, derived_id,
-};
+use domain::contract::{Command, Fact, Recheck, WorkflowActivated, WorkflowDeactivated, derived_id};
 use domain::goal::GoalStatus;
 use domain::ids::WorkflowId;
 use domain::outbox::NewMessage;
@@ -38,12 +36,9 @@ pub async fn activate(
             if begins || catch_up {
                 goals::start_counting(change.tx, change.tenant(), id, catch_up).await?;
             }
-            let after =
-                workflows::set_status(change.tx, change.tenant(), id, status, begins).await?;
+            let after = workflows::set_status(change.tx, change.tenant(), id, status, begins).await?;
             record(change, "workflow.activated", &before, &after).await?;
-            change
-                .tell(&activated(change, &after, &goals_of, catch_up))
-                .await?;
+            change.tell(&activated(change, &after, &goals_of, catch_up)).await?;
             Ok((after, true))
         })
     })
@@ -60,8 +55,7 @@ pub async fn pause(db: &Db, author: &Author, id: WorkflowId) -> Result<Workflow,
             let Some(status) = before.status.pause()? else {
                 return Ok(before);
             };
-            let after =
-                workflows::set_status(change.tx, change.tenant(), id, status, false).await?;
+            let after = workflows::set_status(change.tx, change.tenant(), id, status, false).await?;
             record(change, "workflow.paused", &before, &after).await?;
             Ok(after)
         })
@@ -77,8 +71,7 @@ pub async fn deactivate(db: &Db, author: &Author, id: WorkflowId) -> Result<Work
             let Some(status) = before.status.deactivate()? else {
                 return Ok(before);
             };
-            let after =
-                workflows::set_status(change.tx, change.tenant(), id, status, false).await?;
+            let after = workflows::set_status(change.tx, change.tenant(), id, status, false).await?;
             record(change, "workflow.deactivated", &before, &after).await?;
             let fact = WorkflowDeactivated {
                 tenant_id: change.tenant().clone(),
@@ -86,9 +79,7 @@ pub async fn deactivate(db: &Db, author: &Author, id: WorkflowId) -> Result<Work
                 workflow_version: after.version.into(),
                 deactivated_at: after.updated_at,
             };
-            change
-                .tell(&[fact.into_message(change.author.traceparent.clone())])
-                .await?;
+            change.tell(&[fact.into_message(change.author.traceparent.clone())]).await?;
             Ok(after)
         })
     })
@@ -98,12 +89,9 @@ pub async fn deactivate(db: &Db, author: &Author, id: WorkflowId) -> Result<Work
 /// Every goal once more: what it points at may be gone, and rules may have become stricter since it was made.
 async fn check_goals(change: &Change<'_>, goals_of: &[Goal]) -> Result<(), Error> {
     for goal in goals_of {
-        let invalid = |reason: String| Error::InvalidGoalConfiguration {
-            goal: goal.id,
-            reason,
-        };
-        let criteria = read_criteria(goal.goal_type, goal.criteria.get())
-            .map_err(|fault| invalid(fault.to_string()))?;
+        let invalid = |reason: String| Error::InvalidGoalConfiguration { goal: goal.id, reason };
+        let criteria =
+            read_criteria(goal.goal_type, goal.criteria.get()).map_err(|fault| invalid(fault.to_string()))?;
         if let Some((kind, _)) = missing_reference(change.tx, change.tenant(), &criteria).await? {
             return Err(invalid(format!("{kind} does not exist")));
         }
@@ -114,32 +102,13 @@ async fn check_goals(change: &Change<'_>, goals_of: &[Goal]) -> Result<(), Error
     Ok(())
 }
 
-async fn record(
-    change: &Change<'_>,
-    action: &'static str,
-    before: &Workflow,
-    after: &Workflow,
-) -> Result<(), Error> {
-    change
-        .record(&[entry(
-            action,
-            (OBJECT, after.id.to_string()),
-            Some(before),
-            Some(after),
-        )?])
-        .await
+async fn record(change: &Change<'_>, action: &'static str, before: &Workflow, after: &Workflow) -> Result<(), Error> {
+    change.record(&[entry(action, (OBJECT, after.id.to_string()), Some(before), Some(after))?]).await
 }
 
 /// What the bus is told of an activation: the fact, and with `catch_up` the evaluator's work.
-fn activated(
-    change: &Change<'_>,
-    workflow: &Workflow,
-    goals_of: &[Goal],
-    catch_up: bool,
-) -> Vec<NewMessage> {
-    let active = goals_of
-        .iter()
-        .filter(|goal| goal.status == GoalStatus::Active);
+fn activated(change: &Change<'_>, workflow: &Workflow, goals_of: &[Goal], catch_up: bool) -> Vec<NewMessage> {
+    let active = goals_of.iter().filter(|goal| goal.status == GoalStatus::Active);
     let mut event_types: Vec<String> = active.map(|goal| goal.event_name.clone()).collect();
     event_types.sort_unstable();
     event_types.dedup();
@@ -160,10 +129,7 @@ fn activated(
             enrollment_ids: None,
             catch_up,
         };
-        let id = derived_id(
-            "recheck",
-            &[&workflow.id.to_string(), &workflow.version.to_string()],
-        );
+        let id = derived_id("recheck", &[&workflow.id.to_string(), &workflow.version.to_string()]);
         messages.push(command.into_message(id));
     }
     messages

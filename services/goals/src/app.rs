@@ -14,30 +14,15 @@ use crate::settings::Settings;
 
 /// Starts the service: opens its ports, spawns its tasks and returns.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context {
-        settings,
-        tasks,
-        shutdown,
-        handle,
-        metrics: exposed,
-        ..
-    } = context;
+    let Context { settings, tasks, shutdown, handle, metrics: exposed, .. } = context;
     let db = Db::connect(&settings.database, "goals", handle.clone())?;
     let bus = Bus::connect(settings.bus, &[], shutdown.flushing(), handle);
     let metrics = Metrics::new();
-    let (app, keys) = (
-        App {
-            db: db.clone(),
-            metrics: metrics.clone(),
-        },
-        Keys::new(db.clone()),
-    );
+    let (app, keys) = (App { db: db.clone(), metrics: metrics.clone() }, Keys::new(db.clone()));
 
     let gate = Gate::new(&shutdown);
     let admin = admin(AdminPort::new(exposed.registry), &db, &gate, &shutdown);
-    let bound = web::bind(&settings.http, admin, move |config| {
-        api::routes(config, &app, &keys)
-    })?;
+    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &app, &keys))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     let checked = db.clone();
     let ask = move || {
@@ -46,14 +31,8 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     };
     tasks.spawn("self_check", gate.keep(ask));
     let every = Duration::from_secs(settings.listeners.count_every_seconds.get());
-    tasks.spawn(
-        "count_listeners",
-        listeners::count_until(db.clone(), metrics, every, shutdown.draining()),
-    );
-    tasks.spawn_last(
-        "relay",
-        Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()),
-    );
+    tasks.spawn("count_listeners", listeners::count_until(db.clone(), metrics, every, shutdown.draining()));
+    tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()));
     Ok(())
 }
 
@@ -61,11 +40,11 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
 /// has to be told.
 fn admin(admin: AdminPort, db: &Db, gate: &Gate, shutdown: &Shutdown) -> AdminPort {
     let (db, gate, shutdown) = (db.clone(), gate.clone(), shutdown.clone());
-    admin
-        .check("serving", move || !shutdown.is_stopping())
-        .check("self_check", move || gate.is_open())
-        .probe("database", move || {
+    admin.check("serving", move || !shutdown.is_stopping()).check("self_check", move || gate.is_open()).probe(
+        "database",
+        move || {
             let db = db.clone();
             Box::pin(async move { db.ping().await.is_ok() })
-        })
+        },
+    )
 }

@@ -19,9 +19,7 @@ pub async fn list(
     let shared = Arc::new((tenant.clone(), object_id));
     db.run_tx("list_audit", Scope::Tenant(tenant.clone()), move |tx| {
         let shared = Arc::clone(&shared);
-        Box::pin(
-            async move { Ok(audit::list(tx, &shared.0, shared.1.as_deref(), below, limit).await?) },
-        )
+        Box::pin(async move { Ok(audit::list(tx, &shared.0, shared.1.as_deref(), below, limit).await?) })
     })
     .await
 }

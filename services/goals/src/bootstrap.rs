@@ -34,11 +34,8 @@ pub struct Issued {
 /// # Errors
 /// The database.
 pub async fn tenant(db: &Db, tenant: &TenantId, name: Option<&str>) -> Result<bool, Error> {
-    let new = NewTenant {
-        tenant_id: tenant.clone(),
-        name: name.map(str::to_owned),
-        settings: SettingsPatch::default(),
-    };
+    let new =
+        NewTenant { tenant_id: tenant.clone(), name: name.map(str::to_owned), settings: SettingsPatch::default() };
     match tenants::create(db, ACTOR, new).await {
         Ok(_) => Ok(true),
         Err(Error::TenantExists(_)) => Ok(false),
@@ -59,16 +56,9 @@ pub async fn write_token(db: &Db, tenant: &TenantId, known: Option<&str>) -> Res
 ///
 /// # Errors
 /// No such tenant, a known secret that is none or is somebody else's, the role `operator`.
-pub async fn api_key(
-    db: &Db,
-    tenant: &TenantId,
-    role: Role,
-    known: Option<&str>,
-) -> Result<Issued, Error> {
+pub async fn api_key(db: &Db, tenant: &TenantId, role: Role, known: Option<&str>) -> Result<Issued, Error> {
     if role == Role::Operator {
-        return Err(Error::InvalidSecret(
-            "an operator's key belongs to no tenant",
-        ));
+        return Err(Error::InvalidSecret("an operator's key belongs to no tenant"));
     }
     let grants = Grants::Role(role.as_str().to_owned());
     issue(db, Some(tenant), grants, secret(Prefix::ApiKey, known)?).await
@@ -113,11 +103,7 @@ pub async fn revoke(db: &Db, tenant: &TenantId, table: Table, id: &str) -> Resul
 }
 
 fn author(tenant: &TenantId) -> Author {
-    Author {
-        tenant: tenant.clone(),
-        actor: ACTOR.to_owned(),
-        traceparent: None,
-    }
+    Author { tenant: tenant.clone(), actor: ACTOR.to_owned(), traceparent: None }
 }
 
 /// A new secret, or the known one taken apart.
@@ -126,22 +112,12 @@ fn secret(prefix: Prefix, known: Option<&str>) -> Result<Minted, Error> {
         return Ok(mint(prefix));
     };
     let presented = Presented::parse(text).filter(|presented| presented.prefix == prefix);
-    let Presented { id, hash, .. } = presented.ok_or(Error::InvalidSecret(
-        "the known secret has not the form of one",
-    ))?;
-    Ok(Minted {
-        id,
-        text: text.to_owned(),
-        hash,
-    })
+    let Presented { id, hash, .. } =
+        presented.ok_or(Error::InvalidSecret("the known secret has not the form of one"))?;
+    Ok(Minted { id, text: text.to_owned(), hash })
 }
 
-async fn issue(
-    db: &Db,
-    tenant: Option<&TenantId>,
-    grants: Grants,
-    minted: Minted,
-) -> Result<Issued, Error> {
+async fn issue(db: &Db, tenant: Option<&TenantId>, grants: Grants, minted: Minted) -> Result<Issued, Error> {
     let new = Arc::new(NewCredential {
         id: minted.id.clone(),
         tenant: tenant.cloned(),
@@ -150,22 +126,14 @@ async fn issue(
         created_by: ACTOR.to_owned(),
         expires_at: None,
     });
-    let created = db.run_tx(
-        "bootstrap_credential",
-        Scope::System("make a credential"),
-        move |tx| {
-            let new = Arc::clone(&new);
-            Box::pin(async move {
-                if Table::is_kept(tx, &new).await? {
-                    return Ok(false);
-                }
-                credentials::add(tx, &new).await.map(|_| true)
-            })
-        },
-    );
-    Ok(Issued {
-        created: created.await?,
-        id: minted.id,
-        secret: minted.text,
-    })
+    let created = db.run_tx("bootstrap_credential", Scope::System("make a credential"), move |tx| {
+        let new = Arc::clone(&new);
+        Box::pin(async move {
+            if Table::is_kept(tx, &new).await? {
+                return Ok(false);
+            }
+            credentials::add(tx, &new).await.map(|_| true)
+        })
+    });
+    Ok(Issued { created: created.await?, id: minted.id, secret: minted.text })
 }

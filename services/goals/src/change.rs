@@ -63,12 +63,7 @@ where
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (db, author, work) = &*shared;
-            let change = Change {
-                tx,
-                author,
-                db,
-                changed: AtomicBool::new(false),
-            };
+            let change = Change { tx, author, db, changed: AtomicBool::new(false) };
             let value = work(&change).await?;
             if change.changed.load(Relaxed) {
                 epochs::raise(tx, &author.tenant).await?;
@@ -90,11 +85,5 @@ pub fn entry<T: Serialize>(
         let text = object.map(serde_json::to_string).transpose();
         text.map_err(|error| pg::Error::Decode(error.to_string()))
     };
-    Ok(NewEntry {
-        action,
-        object_type,
-        object_id,
-        before: text(before)?,
-        after: text(after)?,
-    })
+    Ok(NewEntry { action, object_type, object_id, before: text(before)?, after: text(after)? })
 }

@@ -40,9 +40,7 @@ pub async fn add(tx: &Tx, new: &NewCredential) -> Result<Credential, Error> {
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(Fault::at("expires_at", "invalid_value", "must be in the future").into());
     }
-    let made = Table::insert(tx, new)
-        .await?
-        .ok_or_else(|| Error::CredentialTaken(new.id.clone()))?;
+    let made = Table::insert(tx, new).await?.ok_or_else(|| Error::CredentialTaken(new.id.clone()))?;
     if let Some(tenant) = &new.tenant {
         let table = new.grants.table();
         let action = match table {
@@ -58,14 +56,10 @@ pub async fn add(tx: &Tx, new: &NewCredential) -> Result<Credential, Error> {
 /// Keeps a credential.
 pub async fn create(db: &Db, new: NewCredential) -> Result<Credential, Error> {
     let new = Arc::new(new);
-    db.run_tx(
-        "create_credential",
-        Scope::System("make a credential"),
-        move |tx| {
-            let new = Arc::clone(&new);
-            Box::pin(async move { add(tx, &new).await })
-        },
-    )
+    db.run_tx("create_credential", Scope::System("make a credential"), move |tx| {
+        let new = Arc::clone(&new);
+        Box::pin(async move { add(tx, &new).await })
+    })
     .await
 }
 
@@ -78,59 +72,39 @@ pub async fn list(
     (before, limit): (Option<(OffsetDateTime, String)>, i64),
 ) -> Result<Vec<Credential>, Error> {
     let shared = Arc::new((author.clone(), before));
-    db.run_tx(
-        "list_credentials",
-        Scope::System("list a tenant's credentials"),
-        move |tx| {
-            let shared = Arc::clone(&shared);
-            Box::pin(async move {
-                let (author, before) = &*shared;
-                tenants::find(tx, &author.tenant)
-                    .await?
-                    .ok_or(Error::NotFound)?;
-                if is_operator {
-                    note_operator(tx, author, table.object()).await?;
-                }
-                Ok(table
-                    .list(tx, &author.tenant, before.clone(), limit)
-                    .await?)
-            })
-        },
-    )
+    db.run_tx("list_credentials", Scope::System("list a tenant's credentials"), move |tx| {
+        let shared = Arc::clone(&shared);
+        Box::pin(async move {
+            let (author, before) = &*shared;
+            tenants::find(tx, &author.tenant).await?.ok_or(Error::NotFound)?;
+            if is_operator {
+                note_operator(tx, author, table.object()).await?;
+            }
+            Ok(table.list(tx, &author.tenant, before.clone(), limit).await?)
+        })
+    })
     .await
 }
 
 /// Revokes a credential; once more changes nothing.
 pub async fn revoke(db: &Db, author: &Author, table: Table, id: &str) -> Result<(), Error> {
     let shared = Arc::new((author.clone(), id.to_owned()));
-    db.run_tx(
-        "revoke_credential",
-        Scope::System("revoke a credential"),
-        move |tx| {
-            let shared = Arc::clone(&shared);
-            Box::pin(async move {
-                let (author, id) = &*shared;
-                let before = table
-                    .find(tx, &author.tenant, id)
-                    .await?
-                    .ok_or(Error::NotFound)?;
-                if before.revoked_at.is_some() {
-                    return Ok(());
-                }
-                let after = table.revoke(tx, &author.tenant, id).await?;
-                let action = match table {
-                    Table::WriteTokens => "write_token.revoked",
-                    Table::ApiKeys => "api_key.revoked",
-                };
-                let noted = entry(
-                    action,
-                    (table.object(), id.clone()),
-                    Some(&before),
-                    Some(&after),
-                )?;
-                Ok(audit::insert(tx, &author.tenant, &author.actor, &[noted]).await?)
-            })
-        },
-    )
+    db.run_tx("revoke_credential", Scope::System("revoke a credential"), move |tx| {
+        let shared = Arc::clone(&shared);
+        Box::pin(async move {
+            let (author, id) = &*shared;
+            let before = table.find(tx, &author.tenant, id).await?.ok_or(Error::NotFound)?;
+            if before.revoked_at.is_some() {
+                return Ok(());
+            }
+            let after = table.revoke(tx, &author.tenant, id).await?;
+            let action = match table {
+                Table::WriteTokens => "write_token.revoked",
+                Table::ApiKeys => "api_key.revoked",
+            };
+            let noted = entry(action, (table.object(), id.clone()), Some(&before), Some(&after))?;
+            Ok(audit::insert(tx, &author.tenant, &author.actor, &[noted]).await?)
+        })
+    })
     .await
 }

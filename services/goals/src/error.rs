@@ -15,10 +15,7 @@ pub enum Error {
     NotFound,
     #[error("the tenant {0} exists already")]
     TenantExists(TenantId),
-    #[error(
-        "a tenant has at most {} write tokens that work: revoke one first",
-        MOST_LIVE_TOKENS
-    )]
+    #[error("a tenant has at most {} write tokens that work: revoke one first", MOST_LIVE_TOKENS)]
     TooManyLiveTokens,
     #[error("a credential with the id {0} exists already and is another one")]
     CredentialTaken(String),
@@ -84,9 +81,7 @@ impl From<Error> for Problem {
             | Error::TooManyLiveTokens
             | Error::CredentialTaken(_)
             | Error::InvalidTransition(_) => Self::conflict(code, message),
-            Error::DuplicateGoal(goal) => {
-                Self::conflict(code, message).with_extra("goal_id", goal.to_string().into())
-            }
+            Error::DuplicateGoal(goal) => Self::conflict(code, message).with_extra("goal_id", goal.to_string().into()),
             Error::MaxGoalsExceeded | Error::InvalidSecret(_) => Self::bad_request(code, message),
             Error::ReferenceNotFound { fault, .. } | Error::Invalid(fault) => {
                 Self::bad_request(code, message).with_errors(vec![fault])
@@ -95,11 +90,7 @@ impl From<Error> for Problem {
                 Self::bad_request(code, message).with_extra("goal_id", goal.to_string().into())
             }
             Error::Database(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    code,
-                    "a request failed"
-                );
+                tracing::error!(error = &error as &dyn std::error::Error, code, "a request failed");
                 if error.is_unavailable() {
                     Self::unavailable(code, "the database is not available")
                 } else {

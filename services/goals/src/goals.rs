@@ -47,17 +47,13 @@ pub struct GoalPatch {
 
 /// Reads criteria as they are given.
 pub fn read_criteria(goal_type: GoalType, text: &str) -> Result<Criteria, Fault> {
-    let read =
-        Json::parse(text, &Limits::CRITERIA).and_then(|json| Criteria::parse(goal_type, &json));
+    let read = Json::parse(text, &Limits::CRITERIA).and_then(|json| Criteria::parse(goal_type, &json));
     read.map_err(|fault| fault.within("criteria"))
 }
 
 /// Holding already at enrollment makes sense for what a contact has or is, not for what happens once.
 pub fn check_on_enroll(goal_type: GoalType, on_enroll: OnEnroll) -> Result<(), Fault> {
-    let state = matches!(
-        goal_type,
-        GoalType::TagAdded | GoalType::PipelineStageReached
-    );
+    let state = matches!(goal_type, GoalType::TagAdded | GoalType::PipelineStageReached);
     if state || on_enroll == OnEnroll::Ignore {
         return Ok(());
     }
@@ -69,12 +65,7 @@ pub fn check_on_enroll(goal_type: GoalType, on_enroll: OnEnroll) -> Result<(), F
 }
 
 /// Makes a goal.
-pub async fn create(
-    db: &Db,
-    author: &Author,
-    workflow_id: WorkflowId,
-    draft: Draft,
-) -> Result<Goal, Error> {
+pub async fn create(db: &Db, author: &Author, workflow_id: WorkflowId, draft: Draft) -> Result<Goal, Error> {
     check_on_enroll(draft.goal_type, draft.on_enroll)?;
     let shared = Arc::new((GoalId::from(Uuid::now_v7()), draft));
     change(db, "create_goal", author, move |change| {
@@ -89,8 +80,7 @@ pub async fn create(
             let last = others.iter().map(|goal| goal.position).max().unwrap_or(0);
             let content = Content {
                 event_name: draft.criteria.event_name().to_owned(),
-                criteria: goals::criteria_text(change.tx, &draft.criteria.to_json().to_text())
-                    .await?,
+                criteria: goals::criteria_text(change.tx, &draft.criteria.to_json().to_text()).await?,
                 criteria_hash: criteria_hash(&draft.criteria),
                 within: draft.within,
                 on_enroll: draft.on_enroll,
@@ -115,20 +105,11 @@ pub async fn create(
 }
 
 /// The goal.
-pub async fn find(
-    db: &Db,
-    tenant: &TenantId,
-    workflow_id: WorkflowId,
-    id: GoalId,
-) -> Result<Goal, Error> {
+pub async fn find(db: &Db, tenant: &TenantId, workflow_id: WorkflowId, id: GoalId) -> Result<Goal, Error> {
     let tenant = tenant.clone();
     db.run_tx("find_goal", Scope::Tenant(tenant.clone()), move |tx| {
         let tenant = tenant.clone();
-        Box::pin(async move {
-            goals::find(tx, &tenant, workflow_id, id)
-                .await?
-                .ok_or(Error::NotFound)
-        })
+        Box::pin(async move { goals::find(tx, &tenant, workflow_id, id).await?.ok_or(Error::NotFound) })
     })
     .await
 }
@@ -139,9 +120,7 @@ pub async fn list(db: &Db, tenant: &TenantId, workflow_id: WorkflowId) -> Result
     db.run_tx("list_goals", Scope::Tenant(tenant.clone()), move |tx| {
         let tenant = tenant.clone();
         Box::pin(async move {
-            workflows::find(tx, &tenant, workflow_id)
-                .await?
-                .ok_or(Error::NotFound)?;
+            workflows::find(tx, &tenant, workflow_id).await?.ok_or(Error::NotFound)?;
             Ok(goals::list(tx, &tenant, workflow_id).await?)
         })
     })
@@ -161,10 +140,7 @@ pub async fn edit(
         let patch = Arc::clone(&patch);
         Box::pin(async move {
             let (workflow, goals_of) = locked(change, workflow_id).await?;
-            let before = goals_of
-                .iter()
-                .find(|goal| goal.id == id)
-                .ok_or(Error::NotFound)?;
+            let before = goals_of.iter().find(|goal| goal.id == id).ok_or(Error::NotFound)?;
             let old = before.content();
             let new = edited(change, before, &old, &patch).await?;
             if new == old {
@@ -172,8 +148,7 @@ pub async fn edit(
             }
             check_unique(&goals_of, id, &new)?;
             let means_other = (&new.criteria_hash, new.within) != (&old.criteria_hash, old.within);
-            let switched_on =
-                (old.status, new.status) == (GoalStatus::Inactive, GoalStatus::Active);
+            let switched_on = (old.status, new.status) == (GoalStatus::Inactive, GoalStatus::Active);
             let anew = workflow.status.is_live() && (means_other || switched_on);
             let after = goals::update(change.tx, change.tenant(), id, &new, anew).await?;
             finish(change, Some(before), &after).await?;
@@ -184,12 +159,7 @@ pub async fn edit(
 }
 
 /// Deletes a goal softly: it counts no longer, and its achievements stay.
-pub async fn delete(
-    db: &Db,
-    author: &Author,
-    workflow_id: WorkflowId,
-    id: GoalId,
-) -> Result<(), Error> {
+pub async fn delete(db: &Db, author: &Author, workflow_id: WorkflowId, id: GoalId) -> Result<(), Error> {
     change(db, "delete_goal", author, move |change| {
         Box::pin(async move {
             let (_, mut goals_of) = locked(change, workflow_id).await?;
@@ -197,14 +167,7 @@ pub async fn delete(
             let mut gone = goals_of.pop().ok_or(Error::NotFound)?;
             let before = gone.clone();
             (gone.version, gone.updated_at) = goals::delete(change.tx, change.tenant(), id).await?;
-            change
-                .record(&[entry(
-                    "goal.deleted",
-                    (OBJECT, id.to_string()),
-                    Some(&before),
-                    None,
-                )?])
-                .await?;
+            change.record(&[entry("goal.deleted", (OBJECT, id.to_string()), Some(&before), None)?]).await?;
             tell(change, &gone, GoalChange::Deleted).await
         })
     })
@@ -212,27 +175,14 @@ pub async fn delete(
 }
 
 /// Takes the workflow's lock, and only then reads the workflow and its goals.
-pub(crate) async fn locked(
-    change: &Change<'_>,
-    workflow_id: WorkflowId,
-) -> Result<(Workflow, Vec<Goal>), Error> {
+pub(crate) async fn locked(change: &Change<'_>, workflow_id: WorkflowId) -> Result<(Workflow, Vec<Goal>), Error> {
     workflows::lock(change.tx, change.tenant(), workflow_id).await?;
-    let workflow = workflows::find(change.tx, change.tenant(), workflow_id)
-        .await?
-        .ok_or(Error::NotFound)?;
-    Ok((
-        workflow,
-        goals::list(change.tx, change.tenant(), workflow_id).await?,
-    ))
+    let workflow = workflows::find(change.tx, change.tenant(), workflow_id).await?.ok_or(Error::NotFound)?;
+    Ok((workflow, goals::list(change.tx, change.tenant(), workflow_id).await?))
 }
 
 /// The goal's content with the patch applied, checked.
-async fn edited(
-    change: &Change<'_>,
-    goal: &Goal,
-    old: &Content,
-    patch: &GoalPatch,
-) -> Result<Content, Error> {
+async fn edited(change: &Change<'_>, goal: &Goal, old: &Content, patch: &GoalPatch) -> Result<Content, Error> {
     let mut new = old.clone();
     new.within = patch.within.unwrap_or(old.within);
     new.on_enroll = patch.on_enroll.unwrap_or(old.on_enroll);
@@ -254,27 +204,16 @@ async fn edited(
 /// Refuses a goal that means the same as another of its workflow.
 fn check_unique(others: &[Goal], id: GoalId, content: &Content) -> Result<(), Error> {
     let same = |goal: &&Goal| goal.id != id && goal.criteria_hash == content.criteria_hash;
-    others
-        .iter()
-        .find(same)
-        .map_or(Ok(()), |goal| Err(Error::DuplicateGoal(goal.id)))
+    others.iter().find(same).map_or(Ok(()), |goal| Err(Error::DuplicateGoal(goal.id)))
 }
 
 /// Refuses criteria that point at something the directory does not know, or that name amounts the tenant's currency has not.
 async fn check_criteria(tx: &Tx, tenant: &TenantId, criteria: &Criteria) -> Result<(), Error> {
     if let Some((kind, id)) = missing_reference(tx, tenant, criteria).await? {
-        let fault = Fault::new(
-            "reference_not_found",
-            format!("the directory has no such {kind}: {id}"),
-        );
-        return Err(Error::ReferenceNotFound {
-            kind,
-            fault: fault.within("criteria"),
-        });
+        let fault = Fault::new("reference_not_found", format!("the directory has no such {kind}: {id}"));
+        return Err(Error::ReferenceNotFound { kind, fault: fault.within("criteria") });
     }
-    Ok(check_currency(tx, tenant, criteria)
-        .await?
-        .map_err(|fault| fault.within("criteria"))?)
+    Ok(check_currency(tx, tenant, criteria).await?.map_err(|fault| fault.within("criteria"))?)
 }
 
 /// Amounts without a currency are in the tenant's.
@@ -291,21 +230,11 @@ pub(crate) async fn check_currency(
 }
 
 /// The first of the criteria's references that is not there; a stage of another pipeline than the given one is not.
-pub(crate) async fn missing_reference(
-    tx: &Tx,
-    tenant: &TenantId,
-    criteria: &Criteria,
-) -> Result<Option<Key>, Error> {
+pub(crate) async fn missing_reference(tx: &Tx, tenant: &TenantId, criteria: &Criteria) -> Result<Option<Key>, Error> {
     let references = criteria.references();
-    let keys: Vec<Key> = references
-        .iter()
-        .map(|reference| (reference.kind, reference.id.clone()))
-        .collect();
+    let keys: Vec<Key> = references.iter().map(|reference| (reference.kind, reference.id.clone())).collect();
     let found = directory::find(tx, tenant, &keys).await?;
-    let pipeline = keys
-        .iter()
-        .find(|(kind, _)| *kind == ReferenceKind::Pipeline)
-        .map(|(_, id)| id);
+    let pipeline = keys.iter().find(|(kind, _)| *kind == ReferenceKind::Pipeline).map(|(_, id)| id);
     let is_missing = |key: &&Key| match found.get(key) {
         None => true,
         Some(stage) if stage.kind == ReferenceKind::Stage => {
@@ -328,9 +257,7 @@ async fn finish(change: &Change<'_>, before: Option<&Goal>, after: &Goal) -> Res
         Some(_) => ("goal.updated", GoalChange::Updated),
     };
     let object = (OBJECT, after.id.to_string());
-    change
-        .record(&[entry(action, object, before, Some(after))?])
-        .await?;
+    change.record(&[entry(action, object, before, Some(after))?]).await?;
     tell(change, after, what).await
 }
 
@@ -349,7 +276,5 @@ async fn tell(change: &Change<'_>, goal: &Goal, what: GoalChange) -> Result<(), 
         position: goal.position,
         changed_at: goal.updated_at,
     };
-    change
-        .tell(&[fact.into_message(change.author.traceparent.clone())])
-        .await
+    change.tell(&[fact.into_message(change.author.traceparent.clone())]).await
 }

@@ -29,25 +29,15 @@ pub async fn list(
 }
 
 /// The listeners of one workflow, by event type.
-pub async fn list_of_workflow(
-    db: &Db,
-    tenant: &TenantId,
-    id: WorkflowId,
-) -> Result<Vec<Listener>, Error> {
+pub async fn list_of_workflow(db: &Db, tenant: &TenantId, id: WorkflowId) -> Result<Vec<Listener>, Error> {
     let tenant = tenant.clone();
-    db.run_tx(
-        "list_workflow_listeners",
-        Scope::Tenant(tenant.clone()),
-        move |tx| {
-            let tenant = tenant.clone();
-            Box::pin(async move {
-                workflows::find(tx, &tenant, id)
-                    .await?
-                    .ok_or(Error::NotFound)?;
-                Ok(listeners::list_of_workflow(tx, &tenant, id).await?)
-            })
-        },
-    )
+    db.run_tx("list_workflow_listeners", Scope::Tenant(tenant.clone()), move |tx| {
+        let tenant = tenant.clone();
+        Box::pin(async move {
+            workflows::find(tx, &tenant, id).await?.ok_or(Error::NotFound)?;
+            Ok(listeners::list_of_workflow(tx, &tenant, id).await?)
+        })
+    })
     .await
 }
 
@@ -55,18 +45,13 @@ pub async fn list_of_workflow(
 pub async fn count_until(db: Db, metrics: Metrics, every: Duration, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let counted: Result<i64, Error> = db
-            .run_tx(
-                "count_listeners",
-                Scope::System("count listeners for the gauge"),
-                |tx| Box::pin(async move { Ok(listeners::count(tx).await?) }),
-            )
+            .run_tx("count_listeners", Scope::System("count listeners for the gauge"), |tx| {
+                Box::pin(async move { Ok(listeners::count(tx).await?) })
+            })
             .await;
         match counted {
             Ok(count) => metrics.set_active_listeners(count),
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "listeners could not be counted"
-            ),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "listeners could not be counted"),
         }
         tokio::select! {
             () = stop.cancelled() => {}

@@ -22,19 +22,16 @@ impl Metrics {
         let observed = Arc::clone(&active_listeners);
         meter
             .i64_observable_gauge("goal.listeners.active")
-            .with_description(
-                "Pairs of live workflow and event type that wait for events, as last counted",
-            )
+            .with_description("Pairs of live workflow and event type that wait for events, as last counted")
             .with_callback(move |observer| observer.observe(observed.load(Relaxed), &[]))
             .build();
         let registrations = meter
             .u64_counter("goal.listeners.registrations")
-            .with_description("Activations that registered listeners (ok), were refused for a goal (invalid) or went wrong (failed)")
+            .with_description(
+                "Activations that registered listeners (ok), were refused for a goal (invalid) or went wrong (failed)",
+            )
             .build();
-        Self {
-            registrations,
-            active_listeners,
-        }
+        Self { registrations, active_listeners }
     }
 
     /// Counts an activation that was tried. One that changed nothing, or could not be meant, registers nothing.
@@ -45,8 +42,7 @@ impl Metrics {
             Err(Error::Database(_)) => "failed",
             Ok((_, false)) | Err(_) => return,
         };
-        self.registrations
-            .add(1, &[KeyValue::new("result", result)]);
+        self.registrations.add(1, &[KeyValue::new("result", result)]);
     }
 
     pub fn set_active_listeners(&self, count: i64) {

@@ -19,11 +19,7 @@ fn object((kind, id): &Key) -> (&'static str, String) {
 
 /// Adds or replaces references, all or none; answered in the given order. What is the same already is left alone.
 /// No key may be given twice.
-pub async fn put(
-    db: &Db,
-    author: &Author,
-    references: Vec<NewReference>,
-) -> Result<Vec<Reference>, Error> {
+pub async fn put(db: &Db, author: &Author, references: Vec<NewReference>) -> Result<Vec<Reference>, Error> {
     let references = Arc::new(references);
     change(db, "put_references", author, move |change| {
         let references = Arc::clone(&references);
@@ -32,28 +28,19 @@ pub async fn put(
             epochs::lock(tx, tenant).await?;
             let keys: Vec<Key> = references.iter().map(NewReference::key).collect();
             let mut there = directory::find(tx, tenant, &keys).await?;
-            let different: Vec<&NewReference> = references
-                .iter()
-                .filter(|new| !there.get(&new.key()).is_some_and(|kept| new.is(kept)))
-                .collect();
+            let different: Vec<&NewReference> =
+                references.iter().filter(|new| !there.get(&new.key()).is_some_and(|kept| new.is(kept))).collect();
             let put = directory::put(tx, tenant, &different).await?;
             let mut entries = Vec::with_capacity(put.len());
             for new in different {
                 let key = new.key();
                 let (before, after) = (there.get(&key), put.get(&key));
-                let action = if before.is_some() {
-                    "reference.updated"
-                } else {
-                    "reference.created"
-                };
+                let action = if before.is_some() { "reference.updated" } else { "reference.created" };
                 entries.push(entry(action, object(&key), before, after)?);
             }
             change.record(&entries).await?;
             there.extend(put);
-            Ok(keys
-                .iter()
-                .filter_map(|key| there.get(key).cloned())
-                .collect())
+            Ok(keys.iter().filter_map(|key| there.get(key).cloned()).collect())
         })
     })
     .await
@@ -66,11 +53,7 @@ pub async fn find(db: &Db, tenant: &TenantId, key: Key) -> Result<Reference, Err
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (tenant, keys) = &*shared;
-            directory::find(tx, tenant, keys)
-                .await?
-                .into_values()
-                .next()
-                .ok_or(Error::NotFound)
+            directory::find(tx, tenant, keys).await?.into_values().next().ok_or(Error::NotFound)
         })
     })
     .await
@@ -85,16 +68,10 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Reference>, Error> {
     let shared = Arc::new((tenant.clone(), after));
-    db.run_tx(
-        "list_references",
-        Scope::Tenant(tenant.clone()),
-        move |tx| {
-            let shared = Arc::clone(&shared);
-            Box::pin(
-                async move { Ok(directory::list(tx, &shared.0, kind, &shared.1, limit).await?) },
-            )
-        },
-    )
+    db.run_tx("list_references", Scope::Tenant(tenant.clone()), move |tx| {
+        let shared = Arc::clone(&shared);
+        Box::pin(async move { Ok(directory::list(tx, &shared.0, kind, &shared.1, limit).await?) })
+    })
     .await
 }
 
@@ -105,17 +82,8 @@ pub async fn delete(db: &Db, author: &Author, key: Key) -> Result<(), Error> {
         let key = Arc::clone(&key);
         Box::pin(async move {
             epochs::lock(change.tx, change.tenant()).await?;
-            let before = directory::delete(change.tx, change.tenant(), &key)
-                .await?
-                .ok_or(Error::NotFound)?;
-            change
-                .record(&[entry(
-                    "reference.deleted",
-                    object(&key),
-                    Some(&before),
-                    None,
-                )?])
-                .await
+            let before = directory::delete(change.tx, change.tenant(), &key).await?.ok_or(Error::NotFound)?;
+            change.record(&[entry("reference.deleted", object(&key), Some(&before), None)?]).await
         })
     })
     .await

@@ -26,11 +26,7 @@ pub struct SettingsPatch {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            taxonomy: "open".to_owned(),
-            default_currency: "USD".to_owned(),
-            max_properties_bytes: 2_048,
-        }
+        Self { taxonomy: "open".to_owned(), default_currency: "USD".to_owned(), max_properties_bytes: 2_048 }
     }
 }
 
@@ -38,29 +34,14 @@ impl SettingsPatch {
     /// Checks each value by itself.
     pub fn check(self) -> Result<Self, Fault> {
         let refused = |key, message: &str| Err(Fault::at(key, "invalid_value", message));
-        if self
-            .taxonomy
-            .as_deref()
-            .is_some_and(|word| !matches!(word, "open" | "strict"))
-        {
+        if self.taxonomy.as_deref().is_some_and(|word| !matches!(word, "open" | "strict")) {
             return refused("taxonomy", "must be open or strict");
         }
-        let is_currency =
-            |code: &str| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        if self
-            .default_currency
-            .as_deref()
-            .is_some_and(|code| !is_currency(code))
-        {
-            return refused(
-                "default_currency",
-                "must be an ISO 4217 code in upper case, such as USD",
-            );
+        let is_currency = |code: &str| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        if self.default_currency.as_deref().is_some_and(|code| !is_currency(code)) {
+            return refused("default_currency", "must be an ISO 4217 code in upper case, such as USD");
         }
-        if self
-            .max_properties_bytes
-            .is_some_and(|bytes| !MAX_PROPERTIES_BYTES.contains(&bytes))
-        {
+        if self.max_properties_bytes.is_some_and(|bytes| !MAX_PROPERTIES_BYTES.contains(&bytes)) {
             return refused("max_properties_bytes", "must be between 256 and 32768");
         }
         Ok(self)
@@ -71,9 +52,7 @@ impl SettingsPatch {
         Settings {
             taxonomy: or(&self.taxonomy, &settings.taxonomy),
             default_currency: or(&self.default_currency, &settings.default_currency),
-            max_properties_bytes: self
-                .max_properties_bytes
-                .unwrap_or(settings.max_properties_bytes),
+            max_properties_bytes: self.max_properties_bytes.unwrap_or(settings.max_properties_bytes),
         }
     }
 }
@@ -94,24 +73,12 @@ pub async fn create(db: &Db, actor: &str, new: NewTenant) -> Result<Tenant, Erro
         Box::pin(async move {
             let (actor, new, content_key) = &*shared;
             let settings = new.settings.over(&Settings::default());
-            let made = tenants::insert(
-                tx,
-                &new.tenant_id,
-                new.name.as_deref(),
-                &settings,
-                content_key,
-            )
-            .await?;
+            let made = tenants::insert(tx, &new.tenant_id, new.name.as_deref(), &settings, content_key).await?;
             let Some(tenant) = made else {
                 return Err(Error::TenantExists(new.tenant_id.clone()));
             };
             epochs::insert(tx, &tenant.tenant_id).await?;
-            let made = entry(
-                "tenant.created",
-                (OBJECT, tenant.tenant_id.to_string()),
-                None,
-                Some(&tenant),
-            )?;
+            let made = entry("tenant.created", (OBJECT, tenant.tenant_id.to_string()), None, Some(&tenant))?;
             audit::insert(tx, &tenant.tenant_id, actor, &[made]).await?;
             Ok(tenant)
         })
@@ -122,62 +89,36 @@ pub async fn create(db: &Db, actor: &str, new: NewTenant) -> Result<Tenant, Erro
 /// The tenant. That an operator looked is audited.
 pub async fn find(db: &Db, author: &Author, is_operator: bool) -> Result<Tenant, Error> {
     let author = author.clone();
-    db.run_tx(
-        "find_tenant",
-        Scope::Tenant(author.tenant.clone()),
-        move |tx| {
-            let author = author.clone();
-            Box::pin(async move {
-                let found = tenants::find(tx, &author.tenant)
-                    .await?
-                    .ok_or(Error::NotFound)?;
-                if is_operator {
-                    note_operator(tx, &author, OBJECT).await?;
-                }
-                Ok(found)
-            })
-        },
-    )
+    db.run_tx("find_tenant", Scope::Tenant(author.tenant.clone()), move |tx| {
+        let author = author.clone();
+        Box::pin(async move {
+            let found = tenants::find(tx, &author.tenant).await?.ok_or(Error::NotFound)?;
+            if is_operator {
+                note_operator(tx, &author, OBJECT).await?;
+            }
+            Ok(found)
+        })
+    })
     .await
 }
 
 /// Audits that an operator read something of a tenant.
-pub(crate) async fn note_operator(
-    tx: &Tx,
-    author: &Author,
-    what: &'static str,
-) -> Result<(), Error> {
+pub(crate) async fn note_operator(tx: &Tx, author: &Author, what: &'static str) -> Result<(), Error> {
     let object_id = author.tenant.to_string();
-    let read = NewEntry {
-        action: "operator.read",
-        object_type: what,
-        object_id,
-        before: None,
-        after: None,
-    };
+    let read = NewEntry { action: "operator.read", object_type: what, object_id, before: None, after: None };
     Ok(audit::insert(tx, &author.tenant, &author.actor, &[read]).await?)
 }
 
 /// Audits, in the caller's own tenant, that it asked for another.
-pub async fn note_refused(
-    db: &Db,
-    own: &TenantId,
-    actor: &str,
-    asked: &TenantId,
-) -> Result<(), Error> {
+pub async fn note_refused(db: &Db, own: &TenantId, actor: &str, asked: &TenantId) -> Result<(), Error> {
     let shared = Arc::new((own.clone(), actor.to_owned(), asked.clone()));
     db.run_tx("note_refused", Scope::Tenant(own.clone()), move |tx| {
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (own, actor, asked) = &*shared;
             let object_id = asked.to_string();
-            let refused = NewEntry {
-                action: "access.refused",
-                object_type: OBJECT,
-                object_id,
-                before: None,
-                after: None,
-            };
+            let refused =
+                NewEntry { action: "access.refused", object_type: OBJECT, object_id, before: None, after: None };
             Ok(audit::insert(tx, own, actor, &[refused]).await?)
         })
     })
@@ -200,9 +141,7 @@ pub async fn edit(db: &Db, author: &Author, patch: TenantPatch) -> Result<Tenant
         Box::pin(async move {
             let tenant = change.tenant();
             tenants::lock(change.tx, tenant).await?;
-            let before = tenants::find(change.tx, tenant)
-                .await?
-                .ok_or(Error::NotFound)?;
+            let before = tenants::find(change.tx, tenant).await?.ok_or(Error::NotFound)?;
             let name = patch.name.clone().unwrap_or_else(|| before.name.clone());
             let settings = patch.settings.over(&before.settings);
             if (&name, &settings) == (&before.name, &before.settings) {
@@ -210,14 +149,7 @@ pub async fn edit(db: &Db, author: &Author, patch: TenantPatch) -> Result<Tenant
             }
             let after = tenants::update(change.tx, tenant, name.as_deref(), &settings).await?;
             let object = (OBJECT, tenant.to_string());
-            change
-                .record(&[entry(
-                    "tenant.updated",
-                    object,
-                    Some(&before),
-                    Some(&after),
-                )?])
-                .await?;
+            change.record(&[entry("tenant.updated", object, Some(&before), Some(&after))?]).await?;
             Ok(after)
         })
     })

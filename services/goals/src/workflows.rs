@@ -21,22 +21,8 @@ pub async fn create(db: &Db, author: &Author, content: Content) -> Result<Workfl
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (id, content) = &*shared;
-            let made = workflows::insert(
-                change.tx,
-                change.tenant(),
-                *id,
-                content,
-                &change.author.actor,
-            )
-            .await?;
-            change
-                .record(&[entry(
-                    "workflow.created",
-                    (OBJECT, id.to_string()),
-                    None,
-                    Some(&made),
-                )?])
-                .await?;
+            let made = workflows::insert(change.tx, change.tenant(), *id, content, &change.author.actor).await?;
+            change.record(&[entry("workflow.created", (OBJECT, id.to_string()), None, Some(&made))?]).await?;
             Ok(made)
         })
     })
@@ -48,11 +34,7 @@ pub async fn find(db: &Db, tenant: &TenantId, id: WorkflowId) -> Result<Workflow
     let tenant = tenant.clone();
     db.run_tx("find_workflow", Scope::Tenant(tenant.clone()), move |tx| {
         let tenant = tenant.clone();
-        Box::pin(async move {
-            workflows::find(tx, &tenant, id)
-                .await?
-                .ok_or(Error::NotFound)
-        })
+        Box::pin(async move { workflows::find(tx, &tenant, id).await?.ok_or(Error::NotFound) })
     })
     .await
 }
@@ -81,20 +63,13 @@ pub struct WorkflowPatch {
 }
 
 /// Edits a workflow, live or not.
-pub async fn edit(
-    db: &Db,
-    author: &Author,
-    id: WorkflowId,
-    patch: WorkflowPatch,
-) -> Result<Workflow, Error> {
+pub async fn edit(db: &Db, author: &Author, id: WorkflowId, patch: WorkflowPatch) -> Result<Workflow, Error> {
     let patch = Arc::new(patch);
     change(db, "edit_workflow", author, move |change| {
         let patch = Arc::clone(&patch);
         Box::pin(async move {
             workflows::lock(change.tx, change.tenant(), id).await?;
-            let before = workflows::find(change.tx, change.tenant(), id)
-                .await?
-                .ok_or(Error::NotFound)?;
+            let before = workflows::find(change.tx, change.tenant(), id).await?.ok_or(Error::NotFound)?;
             let content = Content {
                 name: patch.name.clone().unwrap_or_else(|| before.name.clone()),
                 goal_logic: patch.goal_logic.unwrap_or(before.goal_logic),
@@ -105,14 +80,7 @@ pub async fn edit(
             }
             let after = workflows::update(change.tx, change.tenant(), id, &content).await?;
             let object = (OBJECT, id.to_string());
-            change
-                .record(&[entry(
-                    "workflow.updated",
-                    object,
-                    Some(&before),
-                    Some(&after),
-                )?])
-                .await?;
+            change.record(&[entry("workflow.updated", object, Some(&before), Some(&after))?]).await?;
             Ok(after)
         })
     })

@@ -25,44 +25,20 @@ use crate::settings::Settings;
 /// Starts the service: opens its ports, spawns its tasks and returns. Nothing is stored before the
 /// database was found to be as it must be.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context {
-        settings,
-        tasks,
-        shutdown,
-        handle,
-        metrics: exposed,
-        ..
-    } = context;
+    let Context { settings, tasks, shutdown, handle, metrics: exposed, .. } = context;
     let db = Db::connect(&settings.database, "ingest", handle.clone())?;
     let queues = &[Queue::IngestDomain];
     let bus = Bus::connect(settings.bus.clone(), queues, shutdown.draining(), handle);
     let metrics = Arc::new(Metrics::new());
     // However small the queue is made, one request always fits.
-    let queue_bytes = settings
-        .intake
-        .queue_max_bytes
-        .max(settings.intake.max_body_bytes);
+    let queue_bytes = settings.intake.queue_max_bytes.max(settings.intake.max_body_bytes);
     let queue_events = settings.intake.queue_max_events.max(api::MAX_EVENTS);
     let (intake, jobs) = Intake::new(queue_bytes, queue_events);
     let answer_timeout = Duration::from_millis(settings.intake.answer_timeout_ms);
-    let door = Door::new(
-        intake,
-        Schemas::compile()?,
-        Arc::clone(&metrics),
-        answer_timeout,
-    );
+    let door = Door::new(intake, Schemas::compile()?, Arc::clone(&metrics), answer_timeout);
     let senders = Arc::new(Senders::new(&db, settings.lookup));
     let gate = Gate::new(&shutdown);
-    let app = App {
-        settings,
-        tasks,
-        gate,
-        shutdown,
-        db,
-        bus,
-        door: Arc::new(door),
-        senders,
-    };
+    let app = App { settings, tasks, gate, shutdown, db, bus, door: Arc::new(door), senders };
     app.open_http(exposed)?;
     app.open_bus();
     app.store(jobs, metrics);
@@ -95,8 +71,7 @@ impl App {
         let routes = move |config: &mut _| api::routes(config, &api);
         let bound = web::bind(&self.settings.http, admin, routes)?;
         let draining = self.shutdown.draining();
-        self.tasks
-            .spawn("http", bound.run(draining.cancelled_owned()));
+        self.tasks.spawn("http", bound.run(draining.cancelled_owned()));
         let db = self.db.clone();
         let ask = move || {
             let db = db.clone();
@@ -118,13 +93,9 @@ impl App {
             prefetch: self.settings.domain_events.prefetch,
         };
         let consumed = self.bus.consume(consume, handler, self.db.dead_letters());
-        self.tasks
-            .spawn("domain_events", self.gate.clone().once_open(consumed));
-        let drained = self
-            .bus
-            .drain_dead(Queue::IngestDomain, self.db.dead_letters());
-        self.tasks
-            .spawn("dead_domain_events", self.gate.clone().once_open(drained));
+        self.tasks.spawn("domain_events", self.gate.clone().once_open(consumed));
+        let drained = self.bus.drain_dead(Queue::IngestDomain, self.db.dead_letters());
+        self.tasks.spawn("dead_domain_events", self.gate.clone().once_open(drained));
     }
 
     fn store(self, jobs: UnboundedReceiver<Job>, metrics: Arc<Metrics>) {
@@ -147,12 +118,12 @@ impl App {
     /// keeps what it has to be told.
     fn admin(&self, admin: AdminPort) -> AdminPort {
         let (db, gate, shutdown) = (self.db.clone(), self.gate.clone(), self.shutdown.clone());
-        admin
-            .check("serving", move || !shutdown.is_stopping())
-            .check("self_check", move || gate.is_open())
-            .probe("database", move || {
+        admin.check("serving", move || !shutdown.is_stopping()).check("self_check", move || gate.is_open()).probe(
+            "database",
+            move || {
                 let db = db.clone();
                 Box::pin(async move { db.ping().await.is_ok() })
-            })
+            },
+        )
     }
 }

@@ -62,8 +62,7 @@ struct Member {
 
 /// Folds the events of several requests, given in order of arrival.
 pub fn fold(requests: Vec<Vec<Candidate>>) -> Folded {
-    let mut arrived: Vec<(Place, Candidate)> =
-        Vec::with_capacity(requests.iter().map(Vec::len).sum());
+    let mut arrived: Vec<(Place, Candidate)> = Vec::with_capacity(requests.iter().map(Vec::len).sum());
     for (request, events) in requests.into_iter().enumerate() {
         let placed = events.into_iter().enumerate();
         arrived.extend(placed.map(|(event, candidate)| (Place { request, event }, candidate)));
@@ -71,19 +70,11 @@ pub fn fold(requests: Vec<Vec<Candidate>>) -> Folded {
     // Stable: of equal ids the first to arrive stays first.
     arrived.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)));
 
-    let mut folded = Folded {
-        candidates: Vec::with_capacity(arrived.len()),
-        groups: Vec::with_capacity(arrived.len()),
-    };
+    let mut folded =
+        Folded { candidates: Vec::with_capacity(arrived.len()), groups: Vec::with_capacity(arrived.len()) };
     for (place, candidate) in arrived {
-        let member = Member {
-            place,
-            content_hash: candidate.content_hash,
-        };
-        let same_id = folded
-            .candidates
-            .last()
-            .is_some_and(|last| key(last) == key(&candidate));
+        let member = Member { place, content_hash: candidate.content_hash };
+        let same_id = folded.candidates.last().is_some_and(|last| key(last) == key(&candidate));
         match folded.groups.last_mut() {
             Some(group) if same_id => group.push(member),
             _ => {
@@ -113,10 +104,7 @@ impl Folded {
                 let candidate = group.first().map(|member| member.content_hash);
                 group.iter().enumerate().map(move |(position, member)| {
                     let same_content = Some(member.content_hash) == candidate;
-                    (
-                        member.place,
-                        verdict(outcome, position == 0, same_content, member.content_hash),
-                    )
+                    (member.place, verdict(outcome, position == 0, same_content, member.content_hash))
                 })
             })
             .collect()
@@ -137,11 +125,7 @@ fn verdict(outcome: &Outcome, is_candidate: bool, same_content: bool, own: Conte
 }
 
 fn conflict() -> Fault {
-    Fault::at(
-        "event_id",
-        "conflict",
-        "an event with this id and other content is stored already",
-    )
+    Fault::at("event_id", "conflict", "an event with this id and other content is stored already")
 }
 
 fn unstorable() -> Fault {
@@ -159,19 +143,11 @@ mod tests {
         let folded = fold(
             requests
                 .iter()
-                .map(|events| {
-                    events
-                        .iter()
-                        .map(|(tenant, id, content)| sample(tenant, *id, *content))
-                        .collect()
-                })
+                .map(|events| events.iter().map(|(tenant, id, content)| sample(tenant, *id, *content)).collect())
                 .collect(),
         );
         assert_eq!(folded.candidates.len(), outcomes.len());
-        let mut told: Vec<Vec<String>> = requests
-            .iter()
-            .map(|events| vec![String::new(); events.len()])
-            .collect();
+        let mut told: Vec<Vec<String>> = requests.iter().map(|events| vec![String::new(); events.len()]).collect();
         for (place, verdict) in folded.verdicts(outcomes) {
             told[place.request][place.event] = match verdict {
                 Verdict::Accepted => "accepted".to_owned(),
@@ -193,21 +169,9 @@ mod tests {
         let keys: Vec<(String, u8)> = folded
             .candidates
             .iter()
-            .map(|candidate| {
-                (
-                    candidate.tenant_id.to_string(),
-                    candidate.event_id.as_uuid().as_bytes()[15],
-                )
-            })
+            .map(|candidate| (candidate.tenant_id.to_string(), candidate.event_id.as_uuid().as_bytes()[15]))
             .collect();
-        assert_eq!(
-            keys,
-            [
-                ("a".to_owned(), 2),
-                ("a".to_owned(), 9),
-                ("b".to_owned(), 1)
-            ]
-        );
+        assert_eq!(keys, [("a".to_owned(), 2), ("a".to_owned(), 9), ("b".to_owned(), 1)]);
         assert_eq!(
             folded.candidates[1].content_hash,
             sample("a", 9, 0).content_hash,
@@ -218,19 +182,10 @@ mod tests {
     #[test]
     fn of_equal_ids_one_is_accepted() {
         let told = settle(
-            &[
-                &[("a", 1, 1), ("a", 1, 1), ("a", 1, 2)],
-                &[("a", 1, 1), ("a", 1, 3), ("b", 1, 3)],
-            ],
+            &[&[("a", 1, 1), ("a", 1, 1), ("a", 1, 2)], &[("a", 1, 1), ("a", 1, 3), ("b", 1, 3)]],
             &[Outcome::New, Outcome::New],
         );
-        assert_eq!(
-            told,
-            [
-                vec!["accepted", "duplicate", "conflict"],
-                vec!["duplicate", "conflict", "accepted"]
-            ]
-        );
+        assert_eq!(told, [vec!["accepted", "duplicate", "conflict"], vec!["duplicate", "conflict", "accepted"]]);
     }
 
     #[test]
@@ -244,17 +199,10 @@ mod tests {
 
     #[test]
     fn a_refused_candidate_takes_only_its_equals_along() {
-        let requests: &[&[(&str, u8, u8)]] =
-            &[&[("a", 1, 1), ("a", 1, 2)], &[("a", 1, 1), ("a", 2, 1)]];
+        let requests: &[&[(&str, u8, u8)]] = &[&[("a", 1, 1), ("a", 1, 2)], &[("a", 1, 1), ("a", 2, 1)]];
         let told = settle(requests, &[Outcome::Refused, Outcome::New]);
-        assert_eq!(
-            told,
-            [vec!["unstorable", "retry"], vec!["unstorable", "accepted"]]
-        );
-        assert_eq!(
-            settle(&[&[("a", 1, 1), ("a", 1, 2)]], &[Outcome::Gone]),
-            [vec!["retry", "retry"]]
-        );
+        assert_eq!(told, [vec!["unstorable", "retry"], vec!["unstorable", "accepted"]]);
+        assert_eq!(settle(&[&[("a", 1, 1), ("a", 1, 2)]], &[Outcome::Gone]), [vec!["retry", "retry"]]);
         assert_eq!(
             settle(&[&[("a", 1, 1), ("a", 1, 2)]], &[Outcome::Unavailable]),
             [vec!["unavailable", "unavailable"]]

@@ -30,12 +30,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// The event of one tenant, hashed under that tenant's key.
-    pub fn new(
-        tenant_id: TenantId,
-        event: Event,
-        sent_at: Option<OffsetDateTime>,
-        key: &ContentKey,
-    ) -> Self {
+    pub fn new(tenant_id: TenantId, event: Event, sent_at: Option<OffsetDateTime>, key: &ContentKey) -> Self {
         Self {
             content_hash: key.hash(&event.content_text()),
             tenant_id,
@@ -101,10 +96,7 @@ mod tests {
 
     #[test]
     fn the_hash_depends_on_content_and_key() {
-        let (one, other) = (
-            ContentKey::new(&[1; 32]).unwrap(),
-            ContentKey::new(&[2; 32]).unwrap(),
-        );
+        let (one, other) = (ContentKey::new(&[1; 32]).unwrap(), ContentKey::new(&[2; 32]).unwrap());
         assert_eq!(one.hash("a"), one.hash("a"));
         assert_ne!(one.hash("a"), one.hash("b"));
         assert_ne!(one.hash("a"), other.hash("a"));

@@ -11,11 +11,7 @@ use crate::store::events_raw::Timed;
 const MAX_BYTES: usize = 1_048_576;
 
 /// The outbox messages of events that one transaction stores.
-pub fn messages(
-    tenant_id: &TenantId,
-    received_at: OffsetDateTime,
-    events: &[Timed<'_>],
-) -> Vec<NewMessage> {
+pub fn messages(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_>]) -> Vec<NewMessage> {
     let mut messages = Vec::with_capacity(events.len().div_ceil(EventsStored::MAX_EVENTS));
     let mut open: Vec<&[Timed<'_>]> = events.chunks(EventsStored::MAX_EVENTS).rev().collect();
     while let Some(chunk) = open.pop() {
@@ -59,22 +55,11 @@ mod tests {
 
     fn chunks(candidates: &[Candidate]) -> Vec<EventsStored> {
         let now = OffsetDateTime::UNIX_EPOCH;
-        let timed = |candidate| Timed {
-            candidate,
-            event_time: now,
-            time_clamped: false,
-        };
+        let timed = |candidate| Timed { candidate, event_time: now, time_clamped: false };
         let events: Vec<Timed<'_>> = candidates.iter().map(timed).collect();
         let messages = messages(&TenantId::parse("a").unwrap(), now, &events);
-        assert!(
-            messages
-                .iter()
-                .all(|message| message.mandatory && message.payload.len() <= MAX_BYTES)
-        );
-        messages
-            .iter()
-            .map(|message| serde_json::from_slice(&message.payload).unwrap())
-            .collect()
+        assert!(messages.iter().all(|message| message.mandatory && message.payload.len() <= MAX_BYTES));
+        messages.iter().map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
     }
 
     fn numbered(count: usize, properties: Json) -> Vec<Candidate> {
@@ -90,38 +75,16 @@ mod tests {
     fn two_hundred_to_a_message_and_every_event_once() {
         let candidates = numbered(401, Json::object([("a", Json::Number("100.00".into()))]));
         let chunks = chunks(&candidates);
-        assert_eq!(
-            chunks
-                .iter()
-                .map(|chunk| chunk.events.len())
-                .collect::<Vec<_>>(),
-            [200, 200, 1]
-        );
-        let ids: Vec<_> = chunks
-            .iter()
-            .flat_map(|chunk| &chunk.events)
-            .map(|event| event.event_id)
-            .collect();
-        assert_eq!(
-            ids,
-            candidates
-                .iter()
-                .map(|candidate| candidate.event_id)
-                .collect::<Vec<_>>()
-        );
+        assert_eq!(chunks.iter().map(|chunk| chunk.events.len()).collect::<Vec<_>>(), [200, 200, 1]);
+        let ids: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.events).map(|event| event.event_id).collect();
+        assert_eq!(ids, candidates.iter().map(|candidate| candidate.event_id).collect::<Vec<_>>());
         assert_eq!(chunks[0].events[0].properties.to_text(), r#"{"a":100.00}"#);
     }
 
     #[test]
     fn big_events_make_smaller_chunks() {
-        let chunks = chunks(&numbered(
-            150,
-            Json::object([("a", Json::from("x".repeat(10_000)))]),
-        ));
-        assert_eq!(
-            chunks.iter().map(|chunk| chunk.events.len()).sum::<usize>(),
-            150
-        );
+        let chunks = chunks(&numbered(150, Json::object([("a", Json::from("x".repeat(10_000)))])));
+        assert_eq!(chunks.iter().map(|chunk| chunk.events.len()).sum::<usize>(), 150);
         assert_eq!(chunks.len(), 2);
     }
 

@@ -66,11 +66,7 @@ fn refused(candidate: &Candidate, error: &pg::Error) {
     );
 }
 
-async fn transaction(
-    db: &Db,
-    candidates: &Arc<[Candidate]>,
-    range: Range<usize>,
-) -> Result<Vec<Outcome>, pg::Error> {
+async fn transaction(db: &Db, candidates: &Arc<[Candidate]>, range: Range<usize>) -> Result<Vec<Outcome>, pg::Error> {
     let Some(first) = candidates[range.clone()].first() else {
         return Ok(Vec::new());
     };
@@ -87,56 +83,32 @@ async fn transaction(
 
 /// Two flights: what does not depend on an answer goes out together.
 async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outcome>, pg::Error> {
-    let of_tenants: Vec<&[Candidate]> = candidates
-        .chunk_by(|one, next| one.tenant_id == next.tenant_id)
-        .collect();
+    let of_tenants: Vec<&[Candidate]> = candidates.chunk_by(|one, next| one.tenant_id == next.tenant_id).collect();
     tx.prepare(&store::STATEMENTS).await?;
     db.prepare_outbox(tx).await?;
     // The transaction was opened as the first tenant; it has to be switched only where there are more.
     let switch = of_tenants.len() > 1;
 
-    let keys = of_tenants
-        .iter()
-        .map(|events| -> BoxFuture<'_, _> { Box::pin(take_ids(tx, events, switch)) });
+    let keys = of_tenants.iter().map(|events| -> BoxFuture<'_, _> { Box::pin(take_ids(tx, events, switch)) });
     let (received_at, free) = futures_util::try_join!(tx.now(), try_join_all(keys))?;
 
-    let stored = of_tenants
-        .iter()
-        .zip(&free)
-        .map(|(events, free)| -> BoxFuture<'_, _> {
-            let flight = Flight {
-                db,
-                tx,
-                switch,
-                received_at,
-            };
-            Box::pin(flight.store_tenant(events, free))
-        });
+    let stored = of_tenants.iter().zip(&free).map(|(events, free)| -> BoxFuture<'_, _> {
+        let flight = Flight { db, tx, switch, received_at };
+        Box::pin(flight.store_tenant(events, free))
+    });
     try_join_all(stored).await.map(|outcomes| outcomes.concat())
 }
 
 async fn enter(tx: &Tx, tenant_id: &TenantId, switch: bool) -> Result<(), pg::Error> {
-    if switch {
-        tx.enter(tenant_id).await
-    } else {
-        Ok(())
-    }
+    if switch { tx.enter(tenant_id).await } else { Ok(()) }
 }
 
-async fn take_ids(
-    tx: &Tx,
-    events: &[Candidate],
-    switch: bool,
-) -> Result<HashSet<EventId>, pg::Error> {
+async fn take_ids(tx: &Tx, events: &[Candidate], switch: bool) -> Result<HashSet<EventId>, pg::Error> {
     let Some(tenant_id) = events.first().map(|event| &event.tenant_id) else {
         return Ok(HashSet::new());
     };
-    let both = async {
-        futures_util::try_join!(
-            enter(tx, tenant_id, switch),
-            event_keys::insert(tx, tenant_id, events)
-        )
-    };
+    let both =
+        async { futures_util::try_join!(enter(tx, tenant_id, switch), event_keys::insert(tx, tenant_id, events)) };
     both.await.map(|((), free)| free)
 }
 
@@ -150,17 +122,8 @@ struct Flight<'a> {
 }
 
 impl Flight<'_> {
-    async fn store_tenant(
-        self,
-        events: &[Candidate],
-        free: &HashSet<EventId>,
-    ) -> Result<Vec<Outcome>, pg::Error> {
-        let Self {
-            db,
-            tx,
-            switch,
-            received_at,
-        } = self;
+    async fn store_tenant(self, events: &[Candidate], free: &HashSet<EventId>) -> Result<Vec<Outcome>, pg::Error> {
+        let Self { db, tx, switch, received_at } = self;
         let Some(tenant_id) = events.first().map(|event| &event.tenant_id) else {
             return Ok(Vec::new());
         };
@@ -169,12 +132,8 @@ impl Flight<'_> {
             .filter(|event| free.contains(&event.event_id))
             .map(|event| timed(event, received_at))
             .collect();
-        let taken: Vec<_> = events
-            .iter()
-            .map(|event| event.event_id)
-            .filter(|id| !free.contains(id))
-            .map(EventId::as_uuid)
-            .collect();
+        let taken: Vec<_> =
+            events.iter().map(|event| event.event_id).filter(|id| !free.contains(id)).map(EventId::as_uuid).collect();
         let messages = chunks::messages(tenant_id, received_at, &new);
         let ((), (), (), hashes) = futures_util::try_join!(
             enter(tx, tenant_id, switch),
@@ -192,11 +151,6 @@ impl Flight<'_> {
 }
 
 fn timed(candidate: &Candidate, received_at: OffsetDateTime) -> Timed<'_> {
-    let (event_time, time_clamped) =
-        event_time(candidate.occurred_at, candidate.sent_at, received_at);
-    Timed {
-        candidate,
-        event_time,
-        time_clamped,
-    }
+    let (event_time, time_clamped) = event_time(candidate.occurred_at, candidate.sent_at, received_at);
+    Timed { candidate, event_time, time_clamped }
 }

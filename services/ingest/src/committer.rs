@@ -50,23 +50,9 @@ struct Batch {
 
 impl Committer {
     /// The first committer of a queue.
-    pub fn new(
-        db: Db,
-        jobs: mpsc::UnboundedReceiver<Job>,
-        limits: Commit,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let inbox = Inbox {
-            jobs,
-            carried: None,
-            limits,
-        };
-        Self {
-            db,
-            inbox: Arc::new(Mutex::new(inbox)),
-            others: Arc::default(),
-            metrics,
-        }
+    pub fn new(db: Db, jobs: mpsc::UnboundedReceiver<Job>, limits: Commit, metrics: Arc<Metrics>) -> Self {
+        let inbox = Inbox { jobs, carried: None, limits };
+        Self { db, inbox: Arc::new(Mutex::new(inbox)), others: Arc::default(), metrics }
     }
 
     /// Commits batches until `cancel` and the queue is empty: what was taken is answered.
@@ -88,16 +74,10 @@ impl Committer {
 
     async fn commit(&self, batch: Batch) {
         let started = Instant::now();
-        let mut told: Vec<Vec<Verdict>> = batch
-            .jobs
-            .iter()
-            .map(|job| vec![Verdict::Unavailable; job.candidates.len()])
-            .collect();
-        let (candidates, replies): (Vec<_>, Vec<_>) = batch
-            .jobs
-            .into_iter()
-            .map(|job| (job.candidates, job.reply))
-            .unzip();
+        let mut told: Vec<Vec<Verdict>> =
+            batch.jobs.iter().map(|job| vec![Verdict::Unavailable; job.candidates.len()]).collect();
+        let (candidates, replies): (Vec<_>, Vec<_>) =
+            batch.jobs.into_iter().map(|job| (job.candidates, job.reply)).unzip();
         let mut folded = batch::fold(candidates);
         let outcomes = commit::store(&self.db, folded.take_candidates()).await;
         for (place, verdict) in folded.verdicts(&outcomes) {
@@ -166,8 +146,7 @@ impl Batch {
 
     /// A request is never torn apart: one that is bigger than a batch is a batch of its own.
     fn has_room_for(&self, job: &Job, limits: &Commit) -> bool {
-        self.events + job.candidates.len() <= limits.max_events
-            && self.bytes + job.bytes <= limits.max_bytes
+        self.events + job.candidates.len() <= limits.max_events && self.bytes + job.bytes <= limits.max_bytes
     }
 
     fn is_full(&self, limits: &Commit) -> bool {

@@ -28,22 +28,15 @@ impl TryFrom<pg::credentials::TenantIntake> for Tenant {
     type Error = pg::Error;
 
     fn try_from(stored: pg::credentials::TenantIntake) -> Result<Self, pg::Error> {
-        let unreadable =
-            |what: &str| pg::Error::Decode(format!("{what} of tenant {}", stored.tenant_id));
+        let unreadable = |what: &str| pg::Error::Decode(format!("{what} of tenant {}", stored.tenant_id));
         let taxonomy = match stored.taxonomy.as_str() {
             "open" => Taxonomy::Open,
             "strict" => Taxonomy::Strict,
             _ => return Err(unreadable("taxonomy")),
         };
-        let content_key =
-            ContentKey::new(&stored.content_key).ok_or_else(|| unreadable("content_key"))?;
+        let content_key = ContentKey::new(&stored.content_key).ok_or_else(|| unreadable("content_key"))?;
         let (tenant_id, max_properties_bytes) = (stored.tenant_id, stored.max_properties_bytes);
-        Ok(Self {
-            tenant_id,
-            taxonomy,
-            max_properties_bytes,
-            content_key,
-        })
+        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key })
     }
 }
 
@@ -73,18 +66,8 @@ pub struct Door {
 
 impl Door {
     /// The way in to the committers behind `intake`.
-    pub fn new(
-        intake: Intake,
-        schemas: Schemas,
-        metrics: Arc<Metrics>,
-        answer_timeout: Duration,
-    ) -> Self {
-        Self {
-            intake,
-            schemas,
-            metrics,
-            answer_timeout,
-        }
+    pub fn new(intake: Intake, schemas: Schemas, metrics: Arc<Metrics>, answer_timeout: Duration) -> Self {
+        Self { intake, schemas, metrics, answer_timeout }
     }
 
     /// Checks the events of one tenant. One never changes what becomes of another.
@@ -108,18 +91,11 @@ impl Door {
                 Ok(event) => {
                     admitted.slots.push((Some(event.event_id), None));
                     let key = &tenant.content_key;
-                    admitted.candidates.push(Candidate::new(
-                        tenant.tenant_id.clone(),
-                        event,
-                        sent_at,
-                        key,
-                    ));
+                    admitted.candidates.push(Candidate::new(tenant.tenant_id.clone(), event, sent_at, key));
                 }
                 Err(Reject { event_id, fault }) => {
                     self.metrics.rejected(fault.code, 1);
-                    admitted
-                        .slots
-                        .push((event_id, Some(Verdict::Rejected(fault))));
+                    admitted.slots.push((event_id, Some(Verdict::Rejected(fault))));
                 }
             }
         }
@@ -130,10 +106,7 @@ impl Door {
     fn check(&self, raw: &str, admission: &Admission<'_>) -> Result<Event, Reject> {
         let event = Event::parse(raw, admission)?;
         let checked = self.schemas.check(&event.event_name, &event.properties);
-        checked.map_err(|fault| Reject {
-            event_id: Some(event.event_id),
-            fault,
-        })?;
+        checked.map_err(|fault| Reject { event_id: Some(event.event_id), fault })?;
         Ok(event)
     }
 
@@ -141,40 +114,22 @@ impl Door {
     /// known to be stored, as if nothing had been sent.
     pub async fn store(&self, admitted: Admitted, room: Room) -> Result<Vec<Told>, Error> {
         let Admitted { candidates, slots } = admitted;
-        let stored = if candidates.is_empty() {
-            Vec::new()
-        } else {
-            self.verdicts(candidates, room).await?
-        };
+        let stored = if candidates.is_empty() { Vec::new() } else { self.verdicts(candidates, room).await? };
         let unknown = stored.contains(&Verdict::Unavailable);
-        if unknown
-            && !stored
-                .iter()
-                .any(|verdict| matches!(verdict, Verdict::Accepted | Verdict::Duplicate))
-        {
+        if unknown && !stored.iter().any(|verdict| matches!(verdict, Verdict::Accepted | Verdict::Duplicate)) {
             return Err(Error::StorageAway);
         }
         let mut stored = stored.into_iter();
         let told = slots.into_iter().map(|(event_id, verdict)| {
-            let verdict = verdict
-                .or_else(|| stored.next())
-                .unwrap_or(Verdict::Unavailable);
+            let verdict = verdict.or_else(|| stored.next()).unwrap_or(Verdict::Unavailable);
             // Something of this request is stored: what is not, or may not be, is to be sent again.
-            let verdict = if verdict == Verdict::Unavailable {
-                Verdict::Retry
-            } else {
-                verdict
-            };
+            let verdict = if verdict == Verdict::Unavailable { Verdict::Retry } else { verdict };
             Told { event_id, verdict }
         });
         Ok(told.collect())
     }
 
-    async fn verdicts(
-        &self,
-        candidates: Vec<Candidate>,
-        room: Room,
-    ) -> Result<Vec<Verdict>, Error> {
+    async fn verdicts(&self, candidates: Vec<Candidate>, room: Room) -> Result<Vec<Verdict>, Error> {
         let events = candidates.len();
         let verdicts = self.intake.submit(candidates, room).map_err(|_| {
             self.metrics.turned_away(events);

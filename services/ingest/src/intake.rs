@@ -57,54 +57,27 @@ impl Intake {
         let bytes = Arc::new(Semaphore::new(max_bytes));
         let free = Arc::clone(&bytes);
         metrics::observe_queue(move || max_bytes.saturating_sub(free.available_permits()));
-        (
-            Self {
-                jobs,
-                bytes,
-                events: Arc::new(Semaphore::new(max_events)),
-            },
-            receiver,
-        )
+        (Self { jobs, bytes, events: Arc::new(Semaphore::new(max_events)) }, receiver)
     }
 
     /// Whether there is any room at all: asked before a body is read.
     pub fn has_room(&self) -> bool {
-        !self.jobs.is_closed()
-            && self.bytes.available_permits() > 0
-            && self.events.available_permits() > 0
+        !self.jobs.is_closed() && self.bytes.available_permits() > 0 && self.events.available_permits() > 0
     }
 
     /// Takes room for a body of this size, or says at once that there is none.
     pub fn reserve(&self, bytes: usize) -> Result<Room, Full> {
         let byte_permits = permits(&self.bytes, bytes)?;
-        Ok(Room {
-            bytes,
-            _byte_permits: byte_permits,
-            _event_permits: None,
-        })
+        Ok(Room { bytes, _byte_permits: byte_permits, _event_permits: None })
     }
 
     /// Hands the candidates of one request to the committers. The receiver gets one verdict per
     /// candidate, in their order; dropping it changes nothing about what is stored.
-    pub fn submit(
-        &self,
-        candidates: Vec<Candidate>,
-        room: Room,
-    ) -> Result<oneshot::Receiver<Vec<Verdict>>, Full> {
+    pub fn submit(&self, candidates: Vec<Candidate>, room: Room) -> Result<oneshot::Receiver<Vec<Verdict>>, Full> {
         let events = permits(&self.events, candidates.len())?;
-        let room = Room {
-            _event_permits: Some(events),
-            ..room
-        };
+        let room = Room { _event_permits: Some(events), ..room };
         let (reply, verdicts) = oneshot::channel();
-        let job = Job {
-            bytes: room.bytes,
-            candidates,
-            reply: Reply {
-                verdicts: reply,
-                _room: room,
-            },
-        };
+        let job = Job { bytes: room.bytes, candidates, reply: Reply { verdicts: reply, _room: room } };
         self.jobs.send(job).map_err(|_| Full)?;
         Ok(verdicts)
     }
@@ -112,7 +85,5 @@ impl Intake {
 
 fn permits(semaphore: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Full> {
     let count = u32::try_from(count).map_err(|_| Full)?;
-    Arc::clone(semaphore)
-        .try_acquire_many_owned(count)
-        .map_err(|_| Full)
+    Arc::clone(semaphore).try_acquire_many_owned(count).map_err(|_| Full)
 }

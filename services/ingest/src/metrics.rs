@@ -23,28 +23,14 @@ impl Metrics {
     /// The instruments, from the process's meter provider.
     pub fn new() -> Self {
         let meter = meter();
-        let counter = |name, description| {
-            meter
-                .u64_counter(name)
-                .with_description(description)
-                .build()
-        };
+        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
         Self {
             received: counter("ingest.events.received", "Events taken from a door"),
             stored: counter("ingest.events.stored", "Events stored"),
             duplicate: counter("ingest.events.duplicate", "Events that were stored already"),
-            rejected: counter(
-                "ingest.events.rejected",
-                "Events rejected for good, by code",
-            ),
-            retry: counter(
-                "ingest.events.retry",
-                "Events whose sender has to send them again",
-            ),
-            batch_events: meter
-                .u64_histogram("ingest.batch.events")
-                .with_description("Events of one batch")
-                .build(),
+            rejected: counter("ingest.events.rejected", "Events rejected for good, by code"),
+            retry: counter("ingest.events.retry", "Events whose sender has to send them again"),
+            batch_events: meter.u64_histogram("ingest.batch.events").with_description("Events of one batch").build(),
             commit_duration: meter
                 .f64_histogram("ingest.commit.duration")
                 .with_unit("s")
@@ -60,8 +46,7 @@ impl Metrics {
 
     /// An event was rejected at the door.
     pub fn rejected(&self, code: &'static str, events: usize) {
-        self.rejected
-            .add(count(events), &[KeyValue::new("code", code)]);
+        self.rejected.add(count(events), &[KeyValue::new("code", code)]);
     }
 
     /// Events were turned away unstored.

@@ -34,9 +34,7 @@ impl Schemas {
             return Ok(());
         };
         let instance = approximate(properties);
-        validator
-            .validate(&instance)
-            .map_err(|error| fault(&error).within("properties"))
+        validator.validate(&instance).map_err(|error| fault(&error).within("properties"))
     }
 }
 
@@ -48,12 +46,9 @@ fn approximate(json: &Json) -> Value {
         Json::Number(text) => number(text).map_or(Value::Null, Value::Number),
         Json::String(text) => Value::String(text.clone()),
         Json::Array(items) => Value::Array(items.iter().map(approximate).collect()),
-        Json::Object(members) => Value::Object(
-            members
-                .iter()
-                .map(|(key, value)| (key.clone(), approximate(value)))
-                .collect::<Map<_, _>>(),
-        ),
+        Json::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| (key.clone(), approximate(value))).collect::<Map<_, _>>())
+        }
     }
 }
 
@@ -65,20 +60,9 @@ fn number(text: &str) -> Option<Number> {
 fn fault(error: &ValidationError<'_>) -> Fault {
     let missing = missing_keys(error.kind()).unwrap_or_default();
     let fault = match missing.as_slice() {
-        [] => Fault::new(
-            "schema_violation",
-            error.masked_with("the value").to_string(),
-        ),
-        [key] => Fault::at(
-            key,
-            "missing_field",
-            "is required by the type of this event",
-        ),
-        [first, ..] => Fault::at(
-            first,
-            "missing_field",
-            format!("one of {} is required", missing.join(", ")),
-        ),
+        [] => Fault::new("schema_violation", error.masked_with("the value").to_string()),
+        [key] => Fault::at(key, "missing_field", "is required by the type of this event"),
+        [first, ..] => Fault::at(first, "missing_field", format!("one of {} is required", missing.join(", "))),
     };
     let pointer = error.instance_path().as_str().to_owned() + &fault.pointer;
     Fault { pointer, ..fault }
@@ -87,14 +71,9 @@ fn fault(error: &ValidationError<'_>) -> Fault {
 /// The keys whose absence is the whole fault: one, or alternatives of which one would do.
 fn missing_keys(kind: &ValidationErrorKind) -> Option<Vec<String>> {
     match kind {
-        ValidationErrorKind::Required { property } => {
-            property.as_str().map(|key| vec![key.to_owned()])
-        }
+        ValidationErrorKind::Required { property } => property.as_str().map(|key| vec![key.to_owned()]),
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            let keys = context
-                .iter()
-                .flatten()
-                .map(|error| missing_keys(error.kind()));
+            let keys = context.iter().flatten().map(|error| missing_keys(error.kind()));
             keys.collect::<Option<Vec<_>>>().map(|keys| keys.concat())
         }
         _ => None,
@@ -109,65 +88,34 @@ mod tests {
 
     fn check(name: &str, properties: &str) -> Result<(), (&'static str, String)> {
         let properties = Json::parse(properties, &Limits::PROPERTIES).unwrap();
-        Schemas::compile()
-            .unwrap()
-            .check(name, &properties)
-            .map_err(|fault| (fault.code, fault.pointer))
+        Schemas::compile().unwrap().check(name, &properties).map_err(|fault| (fault.code, fault.pointer))
     }
 
     #[test]
     fn what_a_type_wants_must_be_there() {
         let missing = |pointer: &str| Err(("missing_field", pointer.to_owned()));
-        assert_eq!(
-            check("payment.completed", "{}"),
-            missing("/properties/amount")
-        );
-        assert_eq!(
-            check("contact.tag.added", "{}"),
-            missing("/properties/tag_name")
-        );
+        assert_eq!(check("payment.completed", "{}"), missing("/properties/amount"));
+        assert_eq!(check("contact.tag.added", "{}"), missing("/properties/tag_name"));
         assert_eq!(check("contact.tag.added", r#"{"tag_id":"t-1"}"#), Ok(()));
-        assert_eq!(
-            check("message_sent", r#"{"conversationId":"c"}"#),
-            missing("/properties/role")
-        );
+        assert_eq!(check("message_sent", r#"{"conversationId":"c"}"#), missing("/properties/role"));
     }
 
     #[test]
     fn what_is_there_must_fit() {
         let violation = |pointer: &str| Err(("schema_violation", pointer.to_owned()));
-        assert_eq!(
-            check("payment.completed", r#"{"amount":true}"#),
-            violation("/properties/amount")
-        );
-        assert_eq!(
-            check("payment.completed", r#"{"amount":"ten"}"#),
-            violation("/properties/amount")
-        );
-        assert_eq!(
-            check("message_sent", r#"{"conversationId":"c","role":"admin"}"#),
-            violation("/properties/role")
-        );
-        assert_eq!(
-            check("form.submitted", r#"{"form_id":7}"#),
-            violation("/properties/form_id")
-        );
+        assert_eq!(check("payment.completed", r#"{"amount":true}"#), violation("/properties/amount"));
+        assert_eq!(check("payment.completed", r#"{"amount":"ten"}"#), violation("/properties/amount"));
+        assert_eq!(check("message_sent", r#"{"conversationId":"c","role":"admin"}"#), violation("/properties/role"));
+        assert_eq!(check("form.submitted", r#"{"form_id":7}"#), violation("/properties/form_id"));
     }
 
     #[test]
     fn exact_and_enormous_amounts_and_further_keys_pass() {
-        for amount in [
-            "99.999999999999999999",
-            "100.00",
-            "\"100.00\"",
-            "9223372036854775807",
-            "123456789012345678901234567890.5",
-        ] {
+        for amount in
+            ["99.999999999999999999", "100.00", "\"100.00\"", "9223372036854775807", "123456789012345678901234567890.5"]
+        {
             assert_eq!(
-                check(
-                    "payment.completed",
-                    &format!(r#"{{"amount":{amount},"more":[1,{{"a":null}}]}}"#)
-                ),
+                check("payment.completed", &format!(r#"{{"amount":{amount},"more":[1,{{"a":null}}]}}"#)),
                 Ok(()),
                 "{amount}"
             );

@@ -36,16 +36,11 @@ impl Senders {
             ..LookupLimits::default()
         };
         // A tenant is asked for by messages that die without it: one that was just made must be found.
-        let of_tenants = LookupLimits {
-            missed: 0,
-            ..limits
-        };
+        let of_tenants = LookupLimits { missed: 0, ..limits };
         let (for_tokens, for_tenants) = (db.clone(), db.clone());
         Self {
             tokens: web::Lookup::new(limits, move |id| Box::pin(token(for_tokens.clone(), id))),
-            tenants: web::Lookup::new(of_tenants, move |id| {
-                Box::pin(tenant(for_tenants.clone(), id))
-            }),
+            tenants: web::Lookup::new(of_tenants, move |id| Box::pin(tenant(for_tenants.clone(), id))),
         }
     }
 
@@ -54,28 +49,16 @@ impl Senders {
         let presented = Presented::parse(presented)
             .filter(|presented| presented.prefix == Prefix::WriteToken)
             .ok_or(Error::InvalidCredentials)?;
-        let token = self
-            .tokens
-            .get(&presented.id)
-            .await
-            .map_err(|_| Error::CredentialsUnavailable)?;
+        let token = self.tokens.get(&presented.id).await.map_err(|_| Error::CredentialsUnavailable)?;
         // An unknown id is compared with something too, so that it takes as long.
-        let stored: &[u8] = token
-            .as_ref()
-            .map_or(&[0; 32], |token| token.secret_hash.as_slice());
+        let stored: &[u8] = token.as_ref().map_or(&[0; 32], |token| token.secret_hash.as_slice());
         let same = verify(&presented.hash, stored);
-        token
-            .filter(|_| same)
-            .map(|token| Arc::clone(&token.tenant))
-            .ok_or(Error::InvalidCredentials)
+        token.filter(|_| same).map(|token| Arc::clone(&token.tenant)).ok_or(Error::InvalidCredentials)
     }
 
     /// The tenant with this id, if there is one.
     pub async fn tenant(&self, tenant_id: &TenantId) -> Result<Option<Arc<Tenant>>, Error> {
-        self.tenants
-            .get(tenant_id.as_str())
-            .await
-            .map_err(|_| Error::StorageAway)
+        self.tenants.get(tenant_id.as_str()).await.map_err(|_| Error::StorageAway)
     }
 }
 
@@ -84,10 +67,7 @@ async fn token(db: Db, id: String) -> Result<Option<Arc<Token>>, BoxError> {
         return Ok(None);
     };
     let tenant = Arc::new(Tenant::try_from(found.tenant)?);
-    Ok(Some(Arc::new(Token {
-        secret_hash: found.secret_hash,
-        tenant,
-    })))
+    Ok(Some(Arc::new(Token { secret_hash: found.secret_hash, tenant })))
 }
 
 async fn tenant(db: Db, id: String) -> Result<Option<Arc<Tenant>>, BoxError> {

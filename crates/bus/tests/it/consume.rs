@@ -15,10 +15,7 @@ const QUEUE: Queue = Queue::EvaluatorCommands;
 async fn a_malformed_message_is_stored_with_its_cause_before_it_is_acknowledged() {
     let mut site = Site::up(&[QUEUE]).await;
     let handler = Script::each(|message| match body(message).as_str() {
-        "}{" => Action::DeadLetter {
-            code: "malformed",
-            cause: "not JSON at byte 0".to_owned(),
-        },
+        "}{" => Action::DeadLetter { code: "malformed", cause: "not JSON at byte 0".to_owned() },
         _ => Action::Ack,
     });
     site.shelf.away.store(true, Ordering::SeqCst);
@@ -31,14 +28,8 @@ async fn a_malformed_message_is_stored_with_its_cause_before_it_is_acknowledged(
 
     site.shelf.away.store(false, Ordering::SeqCst);
     let letter = site.shelf.letter().await;
-    assert_eq!(
-        (letter.code.as_str(), letter.cause.as_str()),
-        ("malformed", "not JSON at byte 0")
-    );
-    assert_eq!(
-        (letter.queue.as_str(), letter.routing_key.as_str()),
-        ("evaluator.commands", "enroll")
-    );
+    assert_eq!((letter.code.as_str(), letter.cause.as_str()), ("malformed", "not JSON at byte 0"));
+    assert_eq!((letter.queue.as_str(), letter.routing_key.as_str()), ("evaluator.commands", "enroll"));
     assert_eq!(letter.message_id, Some(bad.message_id));
     assert_eq!(letter.payload, b"}{");
     assert_eq!((letter.attempts, letter.tenant_id.is_none()), (1, true));
@@ -50,10 +41,7 @@ async fn a_malformed_message_is_stored_with_its_cause_before_it_is_acknowledged(
 #[tokio::test]
 async fn a_dead_letter_that_cannot_be_stored_stays_in_its_queue() {
     let mut site = Site::up(&[QUEUE]).await;
-    let handler = Script::each(|_| Action::DeadLetter {
-        code: "malformed",
-        cause: "always".to_owned(),
-    });
+    let handler = Script::each(|_| Action::DeadLetter { code: "malformed", cause: "always".to_owned() });
     site.shelf.away.store(true, Ordering::SeqCst);
     site.send(["a", "b"]).await;
     site.consume(QUEUE, 10, handler.clone());
@@ -91,9 +79,7 @@ async fn a_retry_keeps_the_order_loses_nothing_and_costs_no_delivery() {
     handler.saw(["9"]).await;
     site.stop_with("evaluator.commands", 0).await;
 
-    let expected = [
-        "0", "1", "2", "3", "3", "3", "3", "3", "4", "5", "6", "7", "8", "9",
-    ];
+    let expected = ["0", "1", "2", "3", "3", "3", "3", "3", "4", "5", "6", "7", "8", "9"];
     assert_eq!(handler.bodies(), expected);
     for message in handler.calls().iter().flatten() {
         assert!(!message.redelivered && message.delivery_count == 0);
@@ -106,26 +92,18 @@ async fn of_a_batch_only_the_waiting_messages_are_given_again_and_alone() {
     let mut site = Site::up(&[QUEUE]).await;
     site.send((0..6).map(|n| n.to_string())).await;
     let first = Mutex::new(HashSet::from(["2".to_owned(), "4".to_owned()]));
-    let handler = Script::each(
-        move |message| match first.lock().unwrap().remove(&body(message)) {
-            true => Action::Retry("a lock".to_owned()),
-            false => Action::Ack,
-        },
-    );
+    let handler = Script::each(move |message| match first.lock().unwrap().remove(&body(message)) {
+        true => Action::Retry("a lock".to_owned()),
+        false => Action::Ack,
+    });
     site.consume(QUEUE, 6, handler.clone());
     until("two were given twice", || handler.bodies().len() == 8).await;
     site.stop_with("evaluator.commands", 0).await;
 
     let mut seen = HashSet::new();
     for call in handler.calls() {
-        let again = call
-            .iter()
-            .filter(|message| !seen.insert(body(message)))
-            .count();
-        assert!(
-            again == 0 || call.len() == 1,
-            "one that waited was not alone"
-        );
+        let again = call.iter().filter(|message| !seen.insert(body(message))).count();
+        assert!(again == 0 || call.len() == 1, "one that waited was not alone");
     }
     assert_eq!(seen.len(), 6);
 }
@@ -165,21 +143,13 @@ async fn a_stop_lets_the_running_call_finish_and_gives_the_rest_back() {
     site.send((0..5).map(|n| n.to_string())).await;
     let slow = Slow::new();
     slow.permits.add_permits(1);
-    let consume = Consume {
-        queue: QUEUE,
-        max_messages: 1,
-        prefetch: 3,
-    };
-    site.tasks
-        .spawn(site.bus.consume(consume, slow.clone(), site.shelf.clone()));
+    let consume = Consume { queue: QUEUE, max_messages: 1, prefetch: 3 };
+    site.tasks.spawn(site.bus.consume(consume, slow.clone(), site.shelf.clone()));
     slow.begins(2).await;
 
     site.cancel.cancel();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(
-        site.tasks.try_join_next().is_none(),
-        "it did not wait for its handler"
-    );
+    assert!(site.tasks.try_join_next().is_none(), "it did not wait for its handler");
     slow.permits.add_permits(1);
     site.stop_with("evaluator.commands", 3).await;
     assert_eq!(slow.calls().len(), 2);
@@ -193,19 +163,10 @@ async fn several_consumers_share_a_queue() {
         site.consume(QUEUE, 1, handler.clone());
     }
     site.send((0..200).map(|n| n.to_string())).await;
-    let all = || {
-        handlers
-            .iter()
-            .map(|handler| handler.bodies().len())
-            .sum::<usize>()
-            >= 200
-    };
+    let all = || handlers.iter().map(|handler| handler.bodies().len()).sum::<usize>() >= 200;
     until("all are handled", all).await;
     site.stop_with("evaluator.commands", 0).await;
-    let mut seen: Vec<String> = handlers
-        .iter()
-        .flat_map(|handler| handler.bodies())
-        .collect();
+    let mut seen: Vec<String> = handlers.iter().flat_map(|handler| handler.bodies()).collect();
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 200);

@@ -8,20 +8,13 @@ use crate::support::{COMMANDS, Script, Site, body, message};
 #[tokio::test]
 async fn every_fate_of_a_message_is_counted() {
     let registry = prometheus::Registry::new();
-    let exporter = opentelemetry_prometheus::exporter()
-        .with_registry(registry.clone())
-        .build();
-    let provider = SdkMeterProvider::builder()
-        .with_reader(exporter.unwrap())
-        .build();
+    let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build();
+    let provider = SdkMeterProvider::builder().with_reader(exporter.unwrap()).build();
     opentelemetry::global::set_meter_provider(provider);
 
     let mut site = Site::up(&[Queue::EvaluatorCommands]).await;
     let handler = Script::each(|message| match body(message).as_str() {
-        "bad" => Action::DeadLetter {
-            code: "malformed",
-            cause: String::new(),
-        },
+        "bad" => Action::DeadLetter { code: "malformed", cause: String::new() },
         _ => Action::Ack,
     });
     site.publish(vec![

@@ -29,11 +29,7 @@ async fn a_poison_message_is_given_up_and_its_neighbours_are_not() {
     assert_eq!((letter.code.as_str(), letter.attempts), ("panicked", 3));
     assert!(letter.cause.contains("it panics"));
     assert_eq!(site.shelf.letters().len(), 1);
-    let alone = handler
-        .calls()
-        .into_iter()
-        .filter(|call| call.len() == 1)
-        .map(|call| body(&call[0]));
+    let alone = handler.calls().into_iter().filter(|call| call.len() == 1).map(|call| body(&call[0]));
     assert_eq!(alone.filter(|body| body == "poison").count(), 3);
 }
 
@@ -42,11 +38,7 @@ async fn a_handler_that_miscounts_is_treated_as_one_that_panics() {
     let mut site = Site::up(&[QUEUE]).await;
     site.send(["a", "b"]).await;
     let handler = Script::new(|messages| {
-        if messages.iter().any(|message| body(message) == "b") {
-            Vec::new()
-        } else {
-            vec![Action::Ack; messages.len()]
-        }
+        if messages.iter().any(|message| body(message) == "b") { Vec::new() } else { vec![Action::Ack; messages.len()] }
     });
     site.consume(QUEUE, 10, handler);
     let letter = site.shelf.letter().await;
@@ -61,13 +53,8 @@ async fn a_suspect_is_out_of_the_queue_alone() {
     let mut site = Site::up(&[QUEUE]).await;
     let slow = Slow::new();
     site.send(["first"]).await;
-    let consume = Consume {
-        queue: QUEUE,
-        max_messages: 10,
-        prefetch: 10,
-    };
-    site.tasks
-        .spawn(site.bus.consume(consume, slow.clone(), site.shelf.clone()));
+    let consume = Consume { queue: QUEUE, max_messages: 10, prefetch: 10 };
+    site.tasks.spawn(site.bus.consume(consume, slow.clone(), site.shelf.clone()));
     slow.begins(1).await;
     // While the consumer is busy with its first, which it fetched, one that ended three processes
     // comes to lie at the head of the queue.
@@ -86,27 +73,13 @@ async fn a_suspect_is_out_of_the_queue_alone() {
     assert_eq!(calls.last().unwrap().len(), 1);
     let before: Vec<_> = calls[1..calls.len() - 1].iter().flatten().collect();
     assert!(before.iter().all(|message| message.delivery_count == 0));
-    site.waits(
-        "evaluator.commands",
-        3 - u32::try_from(before.len()).unwrap(),
-    )
-    .await;
+    site.waits("evaluator.commands", 3 - u32::try_from(before.len()).unwrap()).await;
 
     slow.permits.add_permits(10);
-    until("the rest is done", || {
-        slow.calls().iter().flatten().count() == 5
-    })
-    .await;
+    until("the rest is done", || slow.calls().iter().flatten().count() == 5).await;
     let calls = slow.calls();
-    let fresh = calls
-        .iter()
-        .flatten()
-        .filter(|message| body(message) != "suspect");
-    assert!(
-        fresh
-            .map(|message| message.delivery_count)
-            .all(|count| count == 0)
-    );
+    let fresh = calls.iter().flatten().filter(|message| body(message) != "suspect");
+    assert!(fresh.map(|message| message.delivery_count).all(|count| count == 0));
     site.stop_with("evaluator.commands", 0).await;
 }
 
@@ -121,18 +94,8 @@ async fn a_message_that_ends_every_process_is_given_up_and_its_neighbours_are_no
         assert!(ended <= 21, "it never ends");
     }
     assert_eq!(ended, 21);
-    for message in all
-        .calls()
-        .iter()
-        .flatten()
-        .filter(|message| body(message) != "poison")
-    {
-        assert!(
-            message.delivery_count <= 3,
-            "{} {}",
-            body(message),
-            message.delivery_count
-        );
+    for message in all.calls().iter().flatten().filter(|message| body(message) != "poison") {
+        assert!(message.delivery_count <= 3, "{} {}", body(message), message.delivery_count);
     }
     site.waits("evaluator.commands", 0).await;
 }
@@ -150,20 +113,11 @@ async fn process(site: &mut Site, all: &Arc<Script>) -> bool {
             _ => Action::Ack,
         }
     });
-    let consume = Consume {
-        queue: QUEUE,
-        max_messages: 1,
-        prefetch: 10,
-    };
-    let consuming = site
-        .tasks
-        .spawn(bus.consume(consume, handler.clone(), site.shelf.clone()));
+    let consume = Consume { queue: QUEUE, max_messages: 1, prefetch: 10 };
+    let consuming = site.tasks.spawn(bus.consume(consume, handler.clone(), site.shelf.clone()));
     let start = Instant::now();
     loop {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "neither the poison nor the end comes"
-        );
+        assert!(start.elapsed() < PATIENCE, "neither the poison nor the end comes");
         if handler.bodies().iter().any(|body| body == "poison") {
             consuming.abort();
             stop.cancel();

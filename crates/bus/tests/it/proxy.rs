@@ -51,13 +51,7 @@ impl Proxy {
                 });
             }
         });
-        Self {
-            address,
-            silent,
-            say,
-            opened,
-            _tasks: tasks,
-        }
+        Self { address, silent, say, opened, _tasks: tasks }
     }
 
     /// From now on nothing passes on connections that are open, and nothing is closed: a peer that

@@ -32,24 +32,14 @@ async fn a_published_message_is_consumed_and_acknowledged() {
 async fn one_unroutable_message_of_a_hundred_is_returned_alone() {
     let mut site = Site::up(&[Queue::EvaluatorCommands]).await;
     let key = |n| {
-        if n == 42 {
-            "nobody_takes_this"
-        } else {
-            "recheck"
-        }
+        if n == 42 { "nobody_takes_this" } else { "recheck" }
     };
-    let messages = (0..100)
-        .map(|n| message(COMMANDS, key(n), &n.to_string()))
-        .collect();
+    let messages = (0..100).map(|n| message(COMMANDS, key(n), &n.to_string())).collect();
 
     let deliveries = site.publish(messages).await;
 
     for (n, delivery) in deliveries.iter().enumerate() {
-        let expected = if n == 42 {
-            Delivery::Returned
-        } else {
-            Delivery::Confirmed
-        };
+        let expected = if n == 42 { Delivery::Returned } else { Delivery::Confirmed };
         assert_eq!(*delivery, expected, "message {n}");
     }
     site.waits("evaluator.commands", 99).await;
@@ -61,25 +51,15 @@ async fn returns_are_found_across_windows_of_many() {
     let mut site = Site::up(&[Queue::EvaluatorCommands]).await;
     let unroutable = |n: usize| n % 7 == 3;
     let key = |n| {
-        if unroutable(n) {
-            "nobody_takes_this"
-        } else {
-            "recheck"
-        }
+        if unroutable(n) { "nobody_takes_this" } else { "recheck" }
     };
-    let messages = (0..1_300)
-        .map(|n| message(COMMANDS, key(n), &n.to_string()))
-        .collect();
+    let messages = (0..1_300).map(|n| message(COMMANDS, key(n), &n.to_string())).collect();
 
     let deliveries = site.publish(messages).await;
 
     assert_eq!(deliveries.len(), 1_300);
     for (n, delivery) in deliveries.iter().enumerate() {
-        let expected = if unroutable(n) {
-            Delivery::Returned
-        } else {
-            Delivery::Confirmed
-        };
+        let expected = if unroutable(n) { Delivery::Returned } else { Delivery::Confirmed };
         assert_eq!(*delivery, expected, "message {n}");
     }
     site.stop().await;
@@ -130,10 +110,7 @@ async fn without_a_broker_the_publisher_is_not_ready_and_fails_at_once() {
     assert!(!publisher.ready());
     assert!(!site.bus.ready());
     let start = Instant::now();
-    let error = publisher
-        .publish(vec![message(WORKFLOW, "x", "")].into())
-        .await
-        .unwrap_err();
+    let error = publisher.publish(vec![message(WORKFLOW, "x", "")].into()).await.unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!(error.to_string(), "there is no connection to the broker");
     site.stop().await;

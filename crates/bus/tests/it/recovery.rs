@@ -46,27 +46,13 @@ async fn a_connection_cut_in_the_middle_of_work_costs_nothing() {
     until("both connections are back", || site.bus.ready()).await;
     handler.saw(0..50).await;
     let calls = handler.calls();
-    let again: Vec<_> = calls
-        .iter()
-        .filter(|call| call.iter().any(|m| m.redelivered))
-        .collect();
+    let again: Vec<_> = calls.iter().filter(|call| call.iter().any(|m| m.redelivered)).collect();
     assert!(!again.is_empty(), "nothing was delivered again");
-    assert!(
-        again.iter().all(|call| call.len() == 1),
-        "a suspect was not alone"
-    );
-    assert!(
-        again
-            .iter()
-            .flat_map(|call| call.iter())
-            .all(|m| m.delivery_count >= 1)
-    );
+    assert!(again.iter().all(|call| call.len() == 1), "a suspect was not alone");
+    assert!(again.iter().flat_map(|call| call.iter()).all(|m| m.delivery_count >= 1));
     // The publishing connection is as good as new.
     site.send(["after"]).await;
-    until("it arrives", || {
-        handler.bodies().contains(&"after".to_owned())
-    })
-    .await;
+    until("it arrives", || handler.bodies().contains(&"after".to_owned())).await;
     site.stop().await;
 }
 
@@ -113,32 +99,20 @@ async fn a_peer_that_hangs_is_given_up_and_its_socket_closed() {
     .await;
     let publisher = site.bus.publisher();
     let fact = || vec![message(WORKFLOW, "goal.achieved", "{}")].into();
-    assert_eq!(
-        publisher.publish(fact()).await.unwrap(),
-        [Delivery::Returned]
-    );
+    assert_eq!(publisher.publish(fact()).await.unwrap(), [Delivery::Returned]);
 
     proxy.silence(true);
     let start = Instant::now();
     let error = publisher.publish(fact()).await.unwrap_err();
-    assert!(
-        error.to_string().contains("not answered within 500 ms"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("not answered within 500 ms"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5));
     until("the publisher knows", || !publisher.ready()).await;
     // The silence lasts: attempts to connect hang too, and each is ended as well.
-    until("several attempts were made and ended", || {
-        proxy.opened.borrow().1 >= 3
-    })
-    .await;
+    until("several attempts were made and ended", || proxy.opened.borrow().1 >= 3).await;
 
     proxy.silence(false);
     until("it is back", || publisher.ready()).await;
-    assert_eq!(
-        publisher.publish(fact()).await.unwrap(),
-        [Delivery::Returned]
-    );
+    assert_eq!(publisher.publish(fact()).await.unwrap(), [Delivery::Returned]);
     let left = || {
         let (opened, ended) = *proxy.opened.borrow();
         opened - ended
@@ -153,12 +127,7 @@ async fn while_blocked_the_publisher_is_not_ready_and_consumers_go_on() {
     let mut site = Site::with(&[QUEUE], |_| {}).await;
     let mut settings = Settings::new(site.vhost.amqp_url());
     through(&mut settings, site.vhost.amqp_url(), proxy.address);
-    let blocked = goalpost_bus::Bus::connect(
-        settings,
-        &[],
-        site.cancel.clone(),
-        tokio::runtime::Handle::current(),
-    );
+    let blocked = goalpost_bus::Bus::connect(settings, &[], site.cancel.clone(), tokio::runtime::Handle::current());
     let publisher = blocked.publisher();
     until("it is connected", || publisher.ready()).await;
 
@@ -166,16 +135,10 @@ async fn while_blocked_the_publisher_is_not_ready_and_consumers_go_on() {
     until("the publisher knows", || !publisher.ready()).await;
     let start = Instant::now();
     let messages = vec![message(COMMANDS, "enroll", "x")];
-    let error = publisher
-        .publish(messages.clone().into())
-        .await
-        .unwrap_err();
+    let error = publisher.publish(messages.clone().into()).await.unwrap_err();
     assert_eq!(error.to_string(), "the broker is blocking publishers");
     assert!(start.elapsed() < Duration::from_secs(1));
-    assert!(
-        blocked.ready(),
-        "a block is no reason to take a service out"
-    );
+    assert!(blocked.ready(), "a block is no reason to take a service out");
     let handler = Script::acks();
     site.consume(QUEUE, 1, handler.clone());
     site.send(["meanwhile"]).await;
@@ -183,10 +146,7 @@ async fn while_blocked_the_publisher_is_not_ready_and_consumers_go_on() {
 
     proxy.say(Say::Unblocked);
     until("the publisher knows", || publisher.ready()).await;
-    assert_eq!(
-        publisher.publish(messages.into()).await.unwrap(),
-        [Delivery::Confirmed]
-    );
+    assert_eq!(publisher.publish(messages.into()).await.unwrap(), [Delivery::Confirmed]);
     assert_eq!(proxy.opened.borrow().0, 1, "it needed another connection");
     site.stop().await;
 }
@@ -202,11 +162,7 @@ async fn after_a_block_in_the_middle_of_a_window_nothing_is_sent_until_it_goes()
     .await;
     let publisher = site.bus.publisher();
     let opened = proxy.opened.borrow().0;
-    let many = |n: usize| {
-        (0..n)
-            .map(|n| message(COMMANDS, "enroll", &n.to_string()))
-            .collect::<Vec<_>>()
-    };
+    let many = |n: usize| (0..n).map(|n| message(COMMANDS, "enroll", &n.to_string())).collect::<Vec<_>>();
     // The block arrives while a window is on its way; lapin then writes nothing more.
     let publishing = publisher.publish(many(5_000).into());
     let block = async {
@@ -227,11 +183,7 @@ async fn after_a_block_in_the_middle_of_a_window_nothing_is_sent_until_it_goes()
     messages[7].routing_key = "nobody_takes_this".to_owned();
     let deliveries = publisher.publish(messages.into()).await.unwrap();
     for (n, delivery) in deliveries.iter().enumerate() {
-        let expected = if n == 7 {
-            Delivery::Returned
-        } else {
-            Delivery::Confirmed
-        };
+        let expected = if n == 7 { Delivery::Returned } else { Delivery::Confirmed };
         assert_eq!(*delivery, expected, "message {n}");
     }
     let again = proxy.opened.borrow().0 - opened;
@@ -244,9 +196,7 @@ async fn a_publish_that_is_dropped_leaves_no_channel_with_open_confirms() {
     let mut site = Site::up(&[QUEUE]).await;
     let publisher = site.bus.publisher();
     for round in 0..6_u64 {
-        let lost: Vec<_> = (0..200)
-            .map(|_| message(COMMANDS, "nobody_takes_this", "x"))
-            .collect();
+        let lost: Vec<_> = (0..200).map(|_| message(COMMANDS, "nobody_takes_this", "x")).collect();
         let limit = Duration::from_micros(round * 1_000);
         let _ = tokio::time::timeout(limit, publisher.publish(lost.into())).await;
         until("a connection is up", || publisher.ready()).await;
@@ -283,10 +233,7 @@ fn secret(settings: &Settings) -> String {
     settings.url.expose_secret().to_owned()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where their servers are this way"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests are told where their servers are this way")]
 fn amqp_url() -> String {
     std::env::var("AMQP_URL").unwrap()
 }

@@ -51,18 +51,11 @@ impl Memory {
         let now = Instant::now();
         let claimed: Vec<OutboxMessage> = {
             let rows = self.rows.lock().unwrap();
-            let due = rows
-                .values()
-                .filter(|(_, not_before)| not_before.is_none_or(|t| t <= now));
-            due.take(limit)
-                .map(|(message, _)| message.clone())
-                .collect()
+            let due = rows.values().filter(|(_, not_before)| not_before.is_none_or(|t| t <= now));
+            due.take(limit).map(|(message, _)| message.clone()).collect()
         };
         if claimed.is_empty() {
-            return Ok(Round {
-                claimed: 0,
-                confirmed: 0,
-            });
+            return Ok(Round { claimed: 0, confirmed: 0 });
         }
         let deliveries = to.publish(claimed.clone().into()).await?;
         let mut confirmed = 0;
@@ -76,19 +69,12 @@ impl Memory {
                 rows.get_mut(&message.id).unwrap().1 = Some(now + Duration::from_millis(100));
             }
         }
-        Ok(Round {
-            claimed: claimed.len(),
-            confirmed,
-        })
+        Ok(Round { claimed: claimed.len(), confirmed })
     }
 }
 
 impl Outbox for Memory {
-    fn relay_round(
-        &self,
-        limit: usize,
-        to: Arc<dyn Publish>,
-    ) -> BoxFuture<'_, Result<Round, BoxError>> {
+    fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>> {
         Box::pin(self.round(limit, to))
     }
 
@@ -107,18 +93,11 @@ async fn everything_is_delivered_and_what_was_returned_waits_for_its_queue() {
     let outbox = Arc::new(Memory::default());
     outbox.add(commands(0, 1_000));
     outbox.add([message(COMMANDS, "put_reference", "early")]);
-    site.tasks.spawn(Relay::run(
-        outbox.clone(),
-        site.bus.publisher(),
-        site.cancel.clone(),
-    ));
+    site.tasks.spawn(Relay::run(outbox.clone(), site.bus.publisher(), site.cancel.clone()));
 
     until("all but the returned one are gone", || outbox.left() == 1).await;
     site.waits("evaluator.commands", 1_000).await;
-    until("it was tried again", || {
-        outbox.returned.load(Ordering::SeqCst) >= 3
-    })
-    .await;
+    until("it was tried again", || outbox.returned.load(Ordering::SeqCst) >= 3).await;
 
     // The service that consumes it starts for the first time.
     let goals = Bus::connect(
@@ -137,11 +116,7 @@ async fn everything_is_delivered_and_what_was_returned_waits_for_its_queue() {
 async fn what_is_added_later_wakes_the_relay() {
     let mut site = Site::up(&[QUEUE]).await;
     let outbox = Arc::new(Memory::default());
-    site.tasks.spawn(Relay::run(
-        outbox.clone(),
-        site.bus.publisher(),
-        site.cancel.clone(),
-    ));
+    site.tasks.spawn(Relay::run(outbox.clone(), site.bus.publisher(), site.cancel.clone()));
     for n in 0..10 {
         tokio::time::sleep(Duration::from_millis(30 * n)).await;
         outbox.add(commands(0, 3));
@@ -159,11 +134,7 @@ async fn nothing_is_claimed_while_there_is_no_broker() {
     .await;
     let outbox = Arc::new(Memory::default());
     outbox.add(commands(0, 10));
-    site.tasks.spawn(Relay::run(
-        outbox.clone(),
-        site.bus.publisher(),
-        site.cancel.clone(),
-    ));
+    site.tasks.spawn(Relay::run(outbox.clone(), site.bus.publisher(), site.cancel.clone()));
     tokio::time::sleep(Duration::from_millis(600)).await;
     site.stop().await;
     assert_eq!(outbox.rounds.load(Ordering::SeqCst), 0);
@@ -176,11 +147,7 @@ async fn failed_rounds_are_repeated() {
     let outbox = Arc::new(Memory::default());
     outbox.failures.store(3, Ordering::SeqCst);
     outbox.add(commands(0, 10));
-    site.tasks.spawn(Relay::run(
-        outbox.clone(),
-        site.bus.publisher(),
-        site.cancel.clone(),
-    ));
+    site.tasks.spawn(Relay::run(outbox.clone(), site.bus.publisher(), site.cancel.clone()));
     until("they are gone", || outbox.left() == 0).await;
     assert!(outbox.rounds.load(Ordering::SeqCst) >= 4);
     site.stop().await;
@@ -204,11 +171,7 @@ async fn a_stop_empties_the_outbox_before_the_connection_goes() {
 async fn a_stop_ends_a_relay_whose_outbox_never_empties() {
     struct Endless(Memory);
     impl Outbox for Endless {
-        fn relay_round(
-            &self,
-            limit: usize,
-            to: Arc<dyn Publish>,
-        ) -> BoxFuture<'_, Result<Round, BoxError>> {
+        fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>> {
             self.0.add(commands(0, 1));
             self.0.relay_round(limit, to)
         }
@@ -221,12 +184,7 @@ async fn a_stop_ends_a_relay_whose_outbox_never_empties() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let start = Instant::now();
-    Relay::run(
-        Arc::new(Endless(Memory::default())),
-        site.bus.publisher(),
-        cancel,
-    )
-    .await;
+    Relay::run(Arc::new(Endless(Memory::default())), site.bus.publisher(), cancel).await;
     assert!(start.elapsed() < Duration::from_secs(7));
     site.stop().await;
 }

@@ -49,23 +49,12 @@ impl Site {
         change(&mut settings);
         let cancel = CancellationToken::new();
         let bus = Bus::connect(settings, queues, cancel.clone(), Handle::current());
-        Self {
-            bus,
-            cancel,
-            tasks: JoinSet::new(),
-            shelf: Arc::default(),
-            vhost,
-        }
+        Self { bus, cancel, tasks: JoinSet::new(), shelf: Arc::default(), vhost }
     }
 
     pub fn consume(&mut self, queue: Queue, max_messages: usize, handler: Arc<dyn Handler>) {
-        let consume = Consume {
-            queue,
-            max_messages,
-            prefetch: 50,
-        };
-        self.tasks
-            .spawn(self.bus.consume(consume, handler, self.shelf.clone()));
+        let consume = Consume { queue, max_messages, prefetch: 50 };
+        self.tasks.spawn(self.bus.consume(consume, handler, self.shelf.clone()));
     }
 
     pub async fn publish(&self, messages: Vec<OutboxMessage>) -> Vec<Delivery> {
@@ -74,33 +63,19 @@ impl Site {
 
     /// Publishes texts as commands; all must be confirmed.
     pub async fn send(&self, bodies: impl IntoIterator<Item = impl Into<String>>) {
-        let messages: Vec<_> = bodies
-            .into_iter()
-            .map(|body| message(COMMANDS, "enroll", &body.into()))
-            .collect();
+        let messages: Vec<_> = bodies.into_iter().map(|body| message(COMMANDS, "enroll", &body.into())).collect();
         let deliveries = self.publish(messages).await;
-        assert!(
-            deliveries
-                .iter()
-                .all(|delivery| *delivery == Delivery::Confirmed)
-        );
+        assert!(deliveries.iter().all(|delivery| *delivery == Delivery::Confirmed));
     }
 
     /// Messages in the queue that nobody has been given, asked of the queue itself (the figures of
     /// the management API are seconds old).
     pub async fn waiting(&self, queue: &str) -> u32 {
         let url = self.vhost.amqp_url();
-        let connection = Connection::connect(url, ConnectionProperties::default())
-            .await
-            .unwrap();
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..Default::default()
-        };
-        let found = channel
-            .queue_declare(queue.into(), options, FieldTable::default())
-            .await;
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
         let count = found.unwrap().message_count();
         connection.close(200, "OK".into()).await.unwrap();
         count
@@ -114,10 +89,7 @@ impl Site {
             if found == expected {
                 return;
             }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{found} wait in {queue}, not {expected}"
-            );
+            assert!(start.elapsed() < PATIENCE, "{found} wait in {queue}, not {expected}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -125,25 +97,15 @@ impl Site {
     /// Takes the message at the head of the queue and rejects it, `times` times.
     pub async fn reject(&self, queue: &str, requeue: bool, times: usize) {
         let url = self.vhost.amqp_url();
-        let connection = Connection::connect(url, ConnectionProperties::default())
-            .await
-            .unwrap();
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         let start = Instant::now();
         let mut rejected = 0;
         while rejected < times {
             assert!(start.elapsed() < PATIENCE, "{queue} is empty");
-            let got = channel
-                .basic_get(queue.into(), BasicGetOptions::default())
-                .await
-                .unwrap();
+            let got = channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap();
             if let Some(got) = got {
-                assert!(
-                    got.delivery
-                        .reject(BasicRejectOptions { requeue })
-                        .await
-                        .unwrap()
-                );
+                assert!(got.delivery.reject(BasicRejectOptions { requeue }).await.unwrap());
                 rejected += 1;
             }
         }
@@ -162,10 +124,7 @@ impl Site {
                 }
                 return;
             }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "the broker lists no connections"
-            );
+            assert!(start.elapsed() < PATIENCE, "the broker lists no connections");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -195,10 +154,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "it never came to pass that {what}"
-        );
+        assert!(start.elapsed() < PATIENCE, "it never came to pass that {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -227,10 +183,7 @@ pub struct Slow {
 
 impl Slow {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            calls: Mutex::default(),
-            permits: Semaphore::new(0),
-        })
+        Arc::new(Self { calls: Mutex::default(), permits: Semaphore::new(0) })
     }
 
     pub fn calls(&self) -> Vec<Vec<Message>> {
@@ -263,10 +216,7 @@ pub struct Script {
 
 impl Script {
     pub fn new(answer: impl Fn(&[Message]) -> Vec<Action> + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            answer: Box::new(answer),
-            calls: Mutex::default(),
-        })
+        Arc::new(Self { answer: Box::new(answer), calls: Mutex::default() })
     }
 
     /// Answers for each message by itself.

@@ -6,10 +6,7 @@ use serde_json::Value;
 use crate::support::{DOMAIN, Site, WORKFLOW, body, message};
 
 /// Asks the management API about this test's vhost.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where their servers are this way"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests are told where their servers are this way")]
 async fn ask(site: &Site, what: &str) -> Vec<Value> {
     let base = std::env::var("AMQP_MANAGEMENT_URL").unwrap();
     let url = format!("{base}/api/{what}/{}", site.vhost.name());
@@ -34,26 +31,14 @@ async fn every_queue_is_durable_and_of_the_quorum_type_with_a_limit() {
             assert!(arguments["x-delivery-limit"].as_i64().unwrap() > 1_000_000);
         } else {
             assert_eq!(arguments["x-delivery-limit"], 20, "{name}");
-            assert_eq!(
-                arguments["x-dead-letter-exchange"], "goalpost.dead",
-                "{name}"
-            );
+            assert_eq!(arguments["x-dead-letter-exchange"], "goalpost.dead", "{name}");
             assert_eq!(arguments["x-dead-letter-routing-key"], name);
-            assert_eq!(
-                arguments["x-dead-letter-strategy"], "at-least-once",
-                "{name}"
-            );
+            assert_eq!(arguments["x-dead-letter-strategy"], "at-least-once", "{name}");
         }
     }
     let exchanges = ask(&site, "exchanges").await;
-    let ours = exchanges
-        .iter()
-        .filter(|e| e["name"].as_str().unwrap().starts_with("goalpost."));
-    assert_eq!(
-        ours.inspect(|exchange| assert_eq!(exchange["durable"], true))
-            .count(),
-        5
-    );
+    let ours = exchanges.iter().filter(|e| e["name"].as_str().unwrap().starts_with("goalpost."));
+    assert_eq!(ours.inspect(|exchange| assert_eq!(exchange["durable"], true)).count(), 5);
     site.stop().await;
 }
 
@@ -79,19 +64,11 @@ async fn the_domain_queue_is_bound_to_the_names_in_the_settings() {
 #[tokio::test]
 async fn a_subscription_sees_what_is_published_after_it_was_opened() {
     let mut site = Site::up(&[]).await;
-    let mut seen = Subscription::open(site.vhost.amqp_url(), WORKFLOW, "workflow.#")
-        .await
-        .unwrap();
-    site.publish(vec![
-        message(WORKFLOW, "goal.achieved", "not this"),
-        message(WORKFLOW, "workflow.exit.goal", "this"),
-    ])
-    .await;
+    let mut seen = Subscription::open(site.vhost.amqp_url(), WORKFLOW, "workflow.#").await.unwrap();
+    site.publish(vec![message(WORKFLOW, "goal.achieved", "not this"), message(WORKFLOW, "workflow.exit.goal", "this")])
+        .await;
     let message = seen.next().await.unwrap();
-    assert_eq!(
-        (body(&message).as_str(), message.routing_key.as_str()),
-        ("this", "workflow.exit.goal")
-    );
+    assert_eq!((body(&message).as_str(), message.routing_key.as_str()), ("this", "workflow.exit.goal"));
     site.stop().await;
 }
 
@@ -101,24 +78,16 @@ async fn a_subscription_sees_what_is_published_after_it_was_opened() {
 fn nothing_is_declared_that_newer_brokers_refuse() {
     let sources = walkdir::WalkDir::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
     let mut options = Vec::new();
-    for entry in sources
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|e| e.file_type().is_file())
-    {
+    for entry in sources.into_iter().map(Result::unwrap).filter(|e| e.file_type().is_file()) {
         let text = std::fs::read_to_string(entry.path()).unwrap();
         assert!(!text.contains("global: true"), "{}", entry.path().display());
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let declared = flat
-            .match_indices("QueueDeclareOptions {")
-            .map(|(at, _)| flat[at..].split_once('}').unwrap().0.to_owned());
+        let declared =
+            flat.match_indices("QueueDeclareOptions {").map(|(at, _)| flat[at..].split_once('}').unwrap().0.to_owned());
         options.extend(declared);
     }
     assert!(options.len() >= 2, "the search finds nothing any more");
     for option in options {
-        assert!(
-            option.contains("durable: true") || option.contains("exclusive: true"),
-            "{option}"
-        );
+        assert!(option.contains("durable: true") || option.contains("exclusive: true"), "{option}");
     }
 }

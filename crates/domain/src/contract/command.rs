@@ -65,11 +65,7 @@ pub fn parse_command<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     }
     let head: Head = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
     if let Some(version) = head.version.filter(|version| *version != 1) {
-        return Err(Fault::at(
-            "version",
-            "unknown_version",
-            format!("version {version} is not known"),
-        ));
+        return Err(Fault::at("version", "unknown_version", format!("version {version} is not known")));
     }
     serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
 }

@@ -16,11 +16,7 @@ pub struct Enroll {
     pub workflow_id: WorkflowId,
     pub contact_id: ContactId,
     /// From when events count; absent: when the command is carried out.
-    #[serde(
-        default,
-        with = "crate::time_format::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "crate::time_format::option", skip_serializing_if = "Option::is_none")]
     pub enrolled_at: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_step: Option<String>,

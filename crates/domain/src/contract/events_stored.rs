@@ -49,11 +49,7 @@ impl EventsStored {
     /// The outbox message of this chunk. Mandatory; its id is derived from the events in it.
     #[must_use]
     pub fn into_message(self) -> NewMessage {
-        let ids: String = self
-            .events
-            .iter()
-            .map(|event| event.event_id.as_uuid().simple().to_string())
-            .collect();
+        let ids: String = self.events.iter().map(|event| event.event_id.as_uuid().simple().to_string()).collect();
         let message_id: Uuid = derived_id(Self::ROUTING_KEY, &[self.tenant_id.as_str(), &ids]);
         NewMessage {
             payload: bytes_of(&self),

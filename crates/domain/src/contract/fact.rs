@@ -91,26 +91,14 @@ pub fn parse_fact<T: Fact>(bytes: &[u8]) -> Result<CloudEvent<T>, Fault> {
     }
     let head: Head = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
     if head.event_type != T::ROUTING_KEY {
-        return Err(Fault::at(
-            "type",
-            "unexpected_type",
-            format!("must be {}", T::ROUTING_KEY),
-        ));
+        return Err(Fault::at("type", "unexpected_type", format!("must be {}", T::ROUTING_KEY)));
     }
     if head.dataschema != T::DATASCHEMA {
-        return Err(Fault::at(
-            "dataschema",
-            "unknown_version",
-            format!("must be {}", T::DATASCHEMA),
-        ));
+        return Err(Fault::at("dataschema", "unknown_version", format!("must be {}", T::DATASCHEMA)));
     }
     let event: CloudEvent<T> = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
     if event.tenantid != *event.data.tenant_id() {
-        return Err(Fault::at(
-            "tenantid",
-            "tenant_mismatch",
-            "differs from data.tenant_id",
-        ));
+        return Err(Fault::at("tenantid", "tenant_mismatch", "differs from data.tenant_id"));
     }
     Ok(event)
 }

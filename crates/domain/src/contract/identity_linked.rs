@@ -38,13 +38,7 @@ impl Fact for IdentityLinked {
 
     fn fact_id(&self) -> Uuid {
         let time = time_format::to_text(self.changed_at);
-        let parts = [
-            self.tenant_id.as_str(),
-            &self.user_id,
-            self.contact_id.as_str(),
-            self.change.as_str(),
-            &time,
-        ];
+        let parts = [self.tenant_id.as_str(), &self.user_id, self.contact_id.as_str(), self.change.as_str(), &time];
         super::derived_id(Self::ROUTING_KEY, &parts)
     }
 

@@ -64,11 +64,7 @@ fn bytes_of(message: &impl Serialize) -> Vec<u8> {
 
 /// How a message that serde refused is named: text that is no JSON, or JSON of another shape.
 fn unreadable(error: &serde_json::Error) -> crate::fault::Fault {
-    let code = if error.is_data() {
-        "invalid_message"
-    } else {
-        "invalid_json"
-    };
+    let code = if error.is_data() { "invalid_message" } else { "invalid_json" };
     crate::fault::Fault::new(code, error.to_string())
 }
 

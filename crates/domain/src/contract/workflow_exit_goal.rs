@@ -6,9 +6,7 @@ use time::OffsetDateTime;
 use super::fact::fact;
 use crate::enrollment::ExitReason;
 use crate::goal::GoalType;
-use crate::ids::{
-    AchievementId, ActionId, ContactId, EnrollmentId, EventId, GoalId, TenantId, WorkflowId,
-};
+use crate::ids::{AchievementId, ActionId, ContactId, EnrollmentId, EventId, GoalId, TenantId, WorkflowId};
 use crate::json::Json;
 
 /// Version 1 of the exit. Its id is the UUIDv5 of enrollment and version.

@@ -11,14 +11,7 @@ enum Kind {
 }
 
 const CONTEXT: &[(&str, Kind)] = &[
-    (
-        "page",
-        Kind::Members(&[
-            ("url", Kind::Text),
-            ("title", Kind::Text),
-            ("referrer", Kind::Text),
-        ]),
-    ),
+    ("page", Kind::Members(&[("url", Kind::Text), ("title", Kind::Text), ("referrer", Kind::Text)])),
     (
         "campaign",
         Kind::Members(&[
@@ -31,10 +24,7 @@ const CONTEXT: &[(&str, Kind)] = &[
     ),
     ("user_agent", Kind::Text),
     ("locale", Kind::Text),
-    (
-        "screen",
-        Kind::Members(&[("width", Kind::Number), ("height", Kind::Number)]),
-    ),
+    ("screen", Kind::Members(&[("width", Kind::Number), ("height", Kind::Number)])),
     ("response_ms", Kind::Number),
 ];
 
@@ -60,8 +50,5 @@ fn check_kind(value: &Json, kind: &Kind) -> Result<(), Fault> {
         (Kind::Number, _) => "a number",
         (Kind::Members(_), _) => "an object",
     };
-    Err(Fault::new(
-        "invalid_type",
-        format!("must be {wanted}, not {}", value.type_name()),
-    ))
+    Err(Fault::new("invalid_type", format!("must be {wanted}, not {}", value.type_name())))
 }

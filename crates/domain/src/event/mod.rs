@@ -46,11 +46,7 @@ impl Defaults {
     /// # Errors
     /// The first default that is no identifier, with its pointer.
     pub fn check(&self) -> Result<(), Fault> {
-        let fields = [
-            ("project_id", &self.project_id),
-            ("user_id", &self.user_id),
-            ("session_id", &self.session_id),
-        ];
+        let fields = [("project_id", &self.project_id), ("user_id", &self.user_id), ("session_id", &self.session_id)];
         for (key, value) in fields {
             if let Some(text) = value {
                 parse::text_id(text).map_err(|fault| fault.within(key))?;
@@ -124,15 +120,10 @@ impl Event {
             ("event_category", self.event_category.clone()),
             ("occurred_at", Some(time_format::to_text(self.occurred_at))),
             ("user_id", self.user_id.clone()),
-            (
-                "contact_id",
-                self.contact_id.as_ref().map(ToString::to_string),
-            ),
+            ("contact_id", self.contact_id.as_ref().map(ToString::to_string)),
             ("session_id", self.session_id.clone()),
         ];
-        let present = texts
-            .into_iter()
-            .filter_map(|(key, text)| Some((key, Json::String(text?))));
+        let present = texts.into_iter().filter_map(|(key, text)| Some((key, Json::String(text?))));
         // The two large ones are written where they are, each on a line of its own.
         let mut content = Json::object(present).canonical_text();
         for part in [Some(&self.properties), self.context.as_ref()] {
@@ -158,11 +149,7 @@ pub fn event_time(
         .and_then(|sent_at| occurred_at.checked_sub(sent_at - received_at))
         .filter(|time| *time >= OffsetDateTime::UNIX_EPOCH)
         .unwrap_or(occurred_at);
-    if corrected - received_at > MAX_AHEAD {
-        (received_at, true)
-    } else {
-        (corrected, false)
-    }
+    if corrected - received_at > MAX_AHEAD { (received_at, true) } else { (corrected, false) }
 }
 
 #[cfg(test)]

@@ -18,37 +18,23 @@ const MAX_NAME_CHARS: usize = 128;
 const MAX_CATEGORY_CHARS: usize = 64;
 
 /// Bounds of the event as a whole while its fields are told apart.
-const EVENT: Limits = Limits {
-    max_bytes: MAX_EVENT_BYTES,
-    max_depth: 16,
-    max_keys: MAX_FIELDS,
-    max_string_bytes: 8_192,
-};
+const EVENT: Limits =
+    Limits { max_bytes: MAX_EVENT_BYTES, max_depth: 16, max_keys: MAX_FIELDS, max_string_bytes: 8_192 };
 /// Bounds of one field that is neither `properties` nor `context`.
-const FIELD: Limits = Limits {
-    max_bytes: 8_192,
-    max_depth: 16,
-    max_keys: 256,
-    max_string_bytes: 8_192,
-};
+const FIELD: Limits = Limits { max_bytes: 8_192, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
 
 /// Whether `name` may be the name of an event: `^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`, 1–128 characters.
 #[must_use]
 pub fn is_event_name(name: &str) -> bool {
     let segment = |part: &str| {
         part.starts_with(|first: char| first.is_ascii_lowercase())
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     };
     name.len() <= MAX_NAME_CHARS && name.split('.').all(segment)
 }
 
 pub(super) fn event(raw: &str, admission: &Admission<'_>) -> Result<Event, Reject> {
-    checked(raw, admission).map_err(|fault| Reject {
-        event_id: peek_id(raw),
-        fault,
-    })
+    checked(raw, admission).map_err(|fault| Reject { event_id: peek_id(raw), fault })
 }
 
 /// The id of an event that is otherwise unreadable.
@@ -79,11 +65,8 @@ fn checked(raw: &str, admission: &Admission<'_>) -> Result<Event, Fault> {
     fields.check_unread()?;
     let subject = subject(&event_name, admission)?;
 
-    let limits = Limits {
-        max_bytes: admission.max_properties_bytes,
-        max_string_bytes: usize::MAX,
-        ..Limits::PROPERTIES
-    };
+    let limits =
+        Limits { max_bytes: admission.max_properties_bytes, max_string_bytes: usize::MAX, ..Limits::PROPERTIES };
     let properties = fields.object("properties", &limits)?;
     let properties = properties.unwrap_or(Json::Object(Vec::new()));
     let context = fields.object("context", &Limits::CONTEXT)?;
@@ -121,21 +104,16 @@ impl Who {
         let contact_id = fields.text("contact_id")?.map(|text| contact_id(&text));
         Ok(Who {
             user_id: id(fields, "user_id")?,
-            contact_id: contact_id
-                .transpose()
-                .map_err(|fault| fault.within("contact_id"))?,
+            contact_id: contact_id.transpose().map_err(|fault| fault.within("contact_id"))?,
             session_id: id(fields, "session_id")?,
         })
     }
 
     /// Takes what is absent from the properties, then from the request.
     fn filled(mut self, properties: &Json, admission: &Admission<'_>) -> Result<Who, Fault> {
-        let in_properties =
-            |key: &'static str| move |fault: Fault| fault.within(key).within("properties");
+        let in_properties = |key: &'static str| move |fault: Fault| fault.within(key).within("properties");
         if self.contact_id.is_none() {
-            let given = properties
-                .present("contact_id")
-                .map(|value| contact_id(string(value)?));
+            let given = properties.present("contact_id").map(|value| contact_id(string(value)?));
             self.contact_id = given.transpose().map_err(in_properties("contact_id"))?;
         }
         if self.session_id.is_none() {
@@ -190,8 +168,7 @@ impl<'t> Fields<'t> {
     }
 
     fn required_text(&self, key: &str) -> Result<String, Fault> {
-        self.text(key)?
-            .ok_or_else(|| Fault::at(key, "missing_field", format!("{key} is required")))
+        self.text(key)?.ok_or_else(|| Fault::at(key, "missing_field", format!("{key} is required")))
     }
 
     /// Fields that no rule reads are ignored, but they must be sound JSON all the same.
@@ -209,11 +186,7 @@ impl<'t> Fields<'t> {
             "properties",
             "context",
         ];
-        for (key, _) in self
-            .0
-            .iter()
-            .filter(|(key, _)| !READ.contains(&key.as_str()))
-        {
+        for (key, _) in self.0.iter().filter(|(key, _)| !READ.contains(&key.as_str())) {
             self.read(key, &FIELD)?;
         }
         Ok(())
@@ -221,10 +194,7 @@ impl<'t> Fields<'t> {
 }
 
 fn wrong_type(wanted: &str, given: &Json) -> Fault {
-    Fault::new(
-        "invalid_type",
-        format!("must be {wanted}, not {}", given.type_name()),
-    )
+    Fault::new("invalid_type", format!("must be {wanted}, not {}", given.type_name()))
 }
 
 fn string(value: &Json) -> Result<&str, Fault> {
@@ -233,30 +203,19 @@ fn string(value: &Json) -> Result<&str, Fault> {
 
 fn event_id(fields: &Fields<'_>) -> Result<EventId, Fault> {
     let text = fields.required_text("event_id")?;
-    let id: EventId = text.parse().map_err(|_| {
-        Fault::at(
-            "event_id",
-            "invalid_event_id",
-            "must be a UUID of the form 8-4-4-4-12",
-        )
-    })?;
+    let id: EventId =
+        text.parse().map_err(|_| Fault::at("event_id", "invalid_event_id", "must be a UUID of the form 8-4-4-4-12"))?;
     if id.as_uuid().is_nil() {
-        return Err(Fault::at(
-            "event_id",
-            "placeholder_id",
-            "must not be the nil UUID",
-        ));
+        return Err(Fault::at("event_id", "placeholder_id", "must not be the nil UUID"));
     }
     Ok(id)
 }
 
 fn tenant(fields: &Fields<'_>, admission: &Admission<'_>) -> Result<(), Fault> {
     match fields.text("tenant_id")? {
-        Some(named) if named != admission.tenant.as_str() => Err(Fault::at(
-            "tenant_id",
-            "tenant_mismatch",
-            "is not the tenant of the credential",
-        )),
+        Some(named) if named != admission.tenant.as_str() => {
+            Err(Fault::at("tenant_id", "tenant_mismatch", "is not the tenant of the credential"))
+        }
         _ => Ok(()),
     }
 }
@@ -266,8 +225,7 @@ fn event_name(fields: &Fields<'_>) -> Result<String, Fault> {
     if is_event_name(&name) {
         return Ok(name);
     }
-    let message =
-        "must be 1 to 128 characters: lower-case words of a-z, 0-9 and '_', joined by '.'";
+    let message = "must be 1 to 128 characters: lower-case words of a-z, 0-9 and '_', joined by '.'";
     Err(Fault::at("event_name", "invalid_event_name", message))
 }
 
@@ -277,15 +235,11 @@ fn occurred_at(fields: &Fields<'_>) -> Result<OffsetDateTime, Fault> {
 }
 
 fn category(fields: &Fields<'_>) -> Result<Option<String>, Fault> {
-    let category = fields
-        .text("event_category")?
-        .filter(|text| !text.is_empty());
+    let category = fields.text("event_category")?.filter(|text| !text.is_empty());
     match &category {
-        Some(text) if text.chars().count() > MAX_CATEGORY_CHARS => Err(Fault::at(
-            "event_category",
-            "too_long",
-            format!("must be at most {MAX_CATEGORY_CHARS} characters"),
-        )),
+        Some(text) if text.chars().count() > MAX_CATEGORY_CHARS => {
+            Err(Fault::at("event_category", "too_long", format!("must be at most {MAX_CATEGORY_CHARS} characters")))
+        }
         _ => Ok(category),
     }
 }
@@ -314,10 +268,8 @@ fn subject(event_name: &str, admission: &Admission<'_>) -> Result<Subject, Fault
     match (admission.own_types.subject(event_name), admission.taxonomy) {
         (Some(subject), _) => Ok(subject),
         (None, Taxonomy::Open) => Ok(Subject::User),
-        (None, Taxonomy::Strict) => Err(Fault::at(
-            "event_name",
-            "unknown_event_name",
-            "is not an event type of this tenant",
-        )),
+        (None, Taxonomy::Strict) => {
+            Err(Fault::at("event_name", "unknown_event_name", "is not an event type of this tenant"))
+        }
     }
 }

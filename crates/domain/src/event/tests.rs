@@ -23,13 +23,7 @@ impl OwnTypes for Own {
 
 fn parse_with(raw: &str, taxonomy: Taxonomy, defaults: &Defaults) -> Result<Event, Reject> {
     let tenant = TenantId::parse("demo").unwrap();
-    let admission = Admission {
-        tenant: &tenant,
-        taxonomy,
-        own_types: &Own,
-        max_properties_bytes: 2_048,
-        defaults,
-    };
+    let admission = Admission { tenant: &tenant, taxonomy, own_types: &Own, max_properties_bytes: 2_048, defaults };
     Event::parse(raw, &admission)
 }
 
@@ -62,14 +56,8 @@ fn the_example_of_the_contract_is_taken() {
     assert_eq!(event.event_name, "payment.completed");
     assert_eq!(event.contact_id.unwrap().as_str(), "c-1");
     assert_eq!(event.properties.to_text(), r#"{"amount":150.00}"#);
-    assert_eq!(
-        event.occurred_at,
-        OffsetDateTime::from_unix_timestamp(1_767_434_400).unwrap()
-    );
-    assert_eq!(
-        (event.user_id, event.session_id, event.context),
-        (None, None, None)
-    );
+    assert_eq!(event.occurred_at, OffsetDateTime::from_unix_timestamp(1_767_434_400).unwrap());
+    assert_eq!((event.user_id, event.session_id, event.context), (None, None, None));
 }
 
 #[test]
@@ -115,11 +103,7 @@ fn every_fault_has_its_code_and_place() {
         "#,
     ) {
         let reject = parse(&event(&members)).unwrap_err();
-        assert_eq!(
-            (reject.fault.code, &reject.fault.pointer),
-            (code.as_str(), &pointer),
-            "{members}"
-        );
+        assert_eq!((reject.fault.code, &reject.fault.pointer), (code.as_str(), &pointer), "{members}");
         assert!(!reject.fault.message.is_empty());
     }
 }
@@ -152,23 +136,14 @@ fn content_has_its_faults_too() {
         "#,
     ) {
         let reject = parse(&event(&members)).unwrap_err();
-        assert_eq!(
-            (reject.fault.code, &reject.fault.pointer),
-            (code.as_str(), &pointer),
-            "{members}"
-        );
+        assert_eq!((reject.fault.code, &reject.fault.pointer), (code.as_str(), &pointer), "{members}");
     }
     let many = |what: &str, count: usize| -> String {
-        let members: Vec<String> = (0..count)
-            .map(|key| format!("\"{what}{key:x}\":0"))
-            .collect();
+        let members: Vec<String> = (0..count).map(|key| format!("\"{what}{key:x}\":0")).collect();
         members.join(",")
     };
     let code = |raw: &str| parse(raw).unwrap_err().fault.code;
-    assert_eq!(
-        code(&event(&format!("\"properties\":{{{}}}", many("", 257)))),
-        "too_many_keys"
-    );
+    assert_eq!(code(&event(&format!("\"properties\":{{{}}}", many("", 257)))), "too_many_keys");
     assert_eq!(code(&event(&many("field", 61))), "too_many_keys");
     for [raw, expected] in rows(
         r#"
@@ -181,39 +156,21 @@ fn content_has_its_faults_too() {
         assert_eq!(code(&raw), expected, "{raw}");
     }
     assert_eq!(code(""), "invalid_json");
-    assert_eq!(
-        code(&format!("{}{}", event(""), " ".repeat(300_000))),
-        "too_large"
-    );
+    assert_eq!(code(&format!("{}{}", event(""), " ".repeat(300_000))), "too_large");
     let deep = format!(r#""extra":{}{}"#, "[".repeat(60_000), "]".repeat(60_000));
     assert_eq!(code(&event(&deep)), "too_deep");
 }
 
 #[test]
 fn a_reject_carries_the_id_when_it_could_be_read() {
-    for members in [
-        r#""event_name":null"#,
-        r#""properties":{"a":"\ud800"}"#,
-        r#""properties":{"a":1,"a":1}"#,
-        r#""user_id":5"#,
-    ] {
-        assert_eq!(
-            parse(&event(members))
-                .unwrap_err()
-                .event_id
-                .unwrap()
-                .to_string(),
-            ID,
-            "{members}"
-        );
+    for members in
+        [r#""event_name":null"#, r#""properties":{"a":"\ud800"}"#, r#""properties":{"a":1,"a":1}"#, r#""user_id":5"#]
+    {
+        assert_eq!(parse(&event(members)).unwrap_err().event_id.unwrap().to_string(), ID, "{members}");
     }
-    for raw in [
-        r#"{"event_id":5}"#,
-        r#"{"event_id":"x"}"#,
-        "[]",
-        "{",
-        &format!(r#"{{"event_id":"{ID}","event_id":"{ID}"}}"#),
-    ] {
+    for raw in
+        [r#"{"event_id":5}"#, r#"{"event_id":"x"}"#, "[]", "{", &format!(r#"{{"event_id":"{ID}","event_id":"{ID}"}}"#)]
+    {
         assert_eq!(parse(raw).unwrap_err().event_id, None, "{raw}");
     }
 }
@@ -222,24 +179,17 @@ fn a_reject_carries_the_id_when_it_could_be_read() {
 fn envelope_faults_come_before_those_of_the_content() {
     let both = event(r#""event_name":null,"properties":{"a":1,"a":1}"#);
     assert_eq!(parse(&both).unwrap_err().fault.code, "missing_field");
-    let unknown = parse_with(
-        &event(r#""event_name":"b","properties":{"a":1,"a":1}"#),
-        Taxonomy::Strict,
-        &Defaults::default(),
-    );
+    let unknown =
+        parse_with(&event(r#""event_name":"b","properties":{"a":1,"a":1}"#), Taxonomy::Strict, &Defaults::default());
     assert_eq!(unknown.unwrap_err().fault.code, "unknown_event_name");
 }
 
 #[test]
 fn names_are_known_or_the_tenant_is_open() {
     let strict = |name: &str| {
-        parse_with(
-            &event(&format!(r#""event_name":"{name}""#)),
-            Taxonomy::Strict,
-            &Defaults::default(),
-        )
-        .map_err(|reject| reject.fault.code)
-        .map(|event| event.event_name)
+        parse_with(&event(&format!(r#""event_name":"{name}""#)), Taxonomy::Strict, &Defaults::default())
+            .map_err(|reject| reject.fault.code)
+            .map(|event| event.event_name)
     };
     assert_eq!(strict("form.submitted").unwrap(), "form.submitted");
     assert_eq!(strict("own.user_type").unwrap(), "own.user_type");
@@ -249,18 +199,10 @@ fn names_are_known_or_the_tenant_is_open() {
 
 #[test]
 fn somebody_is_needed_unless_the_type_is_about_nobody() {
-    let nobody = |name: &str| {
-        parse(&event(&format!(
-            r#""event_name":"{name}","contact_id":null"#
-        )))
-        .is_ok()
-    };
+    let nobody = |name: &str| parse(&event(&format!(r#""event_name":"{name}","contact_id":null"#))).is_ok();
     assert!(nobody("plan_updated") && nobody("conversation_started") && nobody("own.free_type"));
     assert!(
-        !nobody("widget_seen")
-            && !nobody("payment.completed")
-            && !nobody("own.user_type")
-            && !nobody("unheard_of")
+        !nobody("widget_seen") && !nobody("payment.completed") && !nobody("own.user_type") && !nobody("unheard_of")
     );
     for somebody in [
         r#""user_id":"u""#,
@@ -269,10 +211,7 @@ fn somebody_is_needed_unless_the_type_is_about_nobody() {
         r#""properties":{"sessionId":"s"}"#,
     ] {
         assert!(
-            parse(&event(&format!(
-                r#""event_name":"widget_seen","contact_id":null,{somebody}"#
-            )))
-            .is_ok(),
+            parse(&event(&format!(r#""event_name":"widget_seen","contact_id":null,{somebody}"#))).is_ok(),
             "{somebody}"
         );
     }
@@ -280,55 +219,29 @@ fn somebody_is_needed_unless_the_type_is_about_nobody() {
 
 #[test]
 fn absent_ids_are_filled_in() {
-    let filled = parse(&event(
-        r#""contact_id":null,"properties":{"contact_id":"c-9","sessionId":"s-9"}"#,
-    ))
-    .unwrap();
+    let filled = parse(&event(r#""contact_id":null,"properties":{"contact_id":"c-9","sessionId":"s-9"}"#)).unwrap();
     assert_eq!(filled.contact_id.unwrap().as_str(), "c-9");
     assert_eq!(filled.session_id.as_deref(), Some("s-9"));
-    let kept = parse(&event(
-        r#""contact_id":"c-1","session_id":"s-1","properties":{"contact_id":17,"sessionId":"s-9"}"#,
-    ))
-    .unwrap();
+    let kept =
+        parse(&event(r#""contact_id":"c-1","session_id":"s-1","properties":{"contact_id":17,"sessionId":"s-9"}"#))
+            .unwrap();
     assert_eq!(kept.contact_id.unwrap().as_str(), "c-1");
     assert_eq!(kept.session_id.as_deref(), Some("s-1"));
-    let defaults = Defaults {
-        project_id: Some("p".into()),
-        user_id: Some("u".into()),
-        session_id: Some("s".into()),
-    };
+    let defaults = Defaults { project_id: Some("p".into()), user_id: Some("u".into()), session_id: Some("s".into()) };
     let by_default = parse_with(&event(""), Taxonomy::Open, &defaults).unwrap();
     assert_eq!(
-        (
-            by_default.project_id.as_deref(),
-            by_default.user_id.as_deref(),
-            by_default.session_id.as_deref()
-        ),
+        (by_default.project_id.as_deref(), by_default.user_id.as_deref(), by_default.session_id.as_deref()),
         (Some("p"), Some("u"), Some("s"))
     );
     let own = event(r#""project_id":"q","user_id":"v","properties":{"sessionId":"t"}"#);
     let own = parse_with(&own, Taxonomy::Open, &defaults).unwrap();
     assert_eq!(
-        (
-            own.project_id.as_deref(),
-            own.user_id.as_deref(),
-            own.session_id.as_deref()
-        ),
+        (own.project_id.as_deref(), own.user_id.as_deref(), own.session_id.as_deref()),
         (Some("q"), Some("v"), Some("t"))
     );
     assert!(defaults.check().is_ok());
-    let bad = Defaults {
-        user_id: Some("undefined".into()),
-        ..Defaults::default()
-    };
-    assert_eq!(
-        bad.check().unwrap_err(),
-        Fault::at(
-            "user_id",
-            "placeholder_id",
-            "is a placeholder, not an identifier"
-        )
-    );
+    let bad = Defaults { user_id: Some("undefined".into()), ..Defaults::default() };
+    assert_eq!(bad.check().unwrap_err(), Fault::at("user_id", "placeholder_id", "is a placeholder, not an identifier"));
 }
 
 #[test]
@@ -337,15 +250,11 @@ fn content_is_the_same_however_it_is_written() {
     let one = content(r#""properties":{"amount":100.00,"b":{"x":1,"y":2}}"#);
     assert_eq!(
         one,
-        content(
-            r#""occurred_at":"2026-01-03T11:00:00+01:00", "properties":{"b":{"y":2.0,"x":1},"amount":1e2}"#
-        )
+        content(r#""occurred_at":"2026-01-03T11:00:00+01:00", "properties":{"b":{"y":2.0,"x":1},"amount":1e2}"#)
     );
     assert_eq!(
         one,
-        content(
-            r#""user_id":null,"extra":5,"tenant_id":"demo","properties":{"b":{"y":2,"x":1},"\u0061mount":100}"#
-        )
+        content(r#""user_id":null,"extra":5,"tenant_id":"demo","properties":{"b":{"y":2,"x":1},"\u0061mount":100}"#)
     );
     for other in [
         r#""properties":{"amount":100.01,"b":{"x":1,"y":2}}"#,
@@ -363,22 +272,13 @@ fn event_time_follows_the_senders_clock_within_reason() {
     let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_767_434_400 + seconds).unwrap();
     assert_eq!(event_time(at(0), None, at(50)), (at(0), false));
     // The sender's clock is an hour ahead.
-    assert_eq!(
-        event_time(at(3_600), Some(at(3_605)), at(5)),
-        (at(0), false)
-    );
-    assert_eq!(
-        event_time(at(0), Some(at(5)), at(3_605)),
-        (at(3_600), false)
-    );
+    assert_eq!(event_time(at(3_600), Some(at(3_605)), at(5)), (at(0), false));
+    assert_eq!(event_time(at(0), Some(at(5)), at(3_605)), (at(3_600), false));
     assert_eq!(event_time(at(300), None, at(0)), (at(300), false));
     assert_eq!(event_time(at(301), None, at(0)), (at(0), true));
     assert_eq!(event_time(at(400), Some(at(0)), at(0)), (at(0), true));
     // A `sent_at` from another age: too early makes the event lie ahead, too late is not believed.
-    assert_eq!(
-        event_time(at(0), Some(OffsetDateTime::UNIX_EPOCH), at(0)),
-        (at(0), true)
-    );
+    assert_eq!(event_time(at(0), Some(OffsetDateTime::UNIX_EPOCH), at(0)), (at(0), true));
     let far = time::macros::datetime!(2100-01-01 0:00 UTC);
     assert_eq!(event_time(at(0), Some(far), at(10)), (at(0), false));
 }

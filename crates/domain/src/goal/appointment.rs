@@ -16,10 +16,7 @@ impl AppointmentRule {
     pub(super) fn parse(criteria: &Json) -> Result<Self, Fault> {
         let fields = Fields::of(criteria, &["any_appointment", "calendar_id", "service_id"])?;
         let any = fields.flag("any_appointment")?;
-        let rule = AppointmentRule {
-            calendar_id: fields.id("calendar_id")?,
-            service_id: fields.id("service_id")?,
-        };
+        let rule = AppointmentRule { calendar_id: fields.id("calendar_id")?, service_id: fields.id("service_id")? };
         let specific = match (&rule.calendar_id, &rule.service_id) {
             (Some(_), _) => Some("calendar_id"),
             (None, Some(_)) => Some("service_id"),
@@ -33,14 +30,9 @@ impl AppointmentRule {
     }
 
     pub(super) fn canonical(&self) -> Vec<(&'static str, Json)> {
-        let given = [
-            ("calendar_id", &self.calendar_id),
-            ("service_id", &self.service_id),
-        ];
-        let mut members: Vec<_> = given
-            .into_iter()
-            .filter_map(|(key, id)| Some((key, Json::from(id.as_deref()?))))
-            .collect();
+        let given = [("calendar_id", &self.calendar_id), ("service_id", &self.service_id)];
+        let mut members: Vec<_> =
+            given.into_iter().filter_map(|(key, id)| Some((key, Json::from(id.as_deref()?)))).collect();
         if members.is_empty() {
             members.push(("any_appointment", Json::Bool(true)));
         }
@@ -48,19 +40,8 @@ impl AppointmentRule {
     }
 
     pub(super) fn references(&self) -> Vec<Reference> {
-        let given = [
-            (ReferenceKind::Calendar, &self.calendar_id),
-            (ReferenceKind::Service, &self.service_id),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(kind, id)| {
-                Some(Reference {
-                    kind,
-                    id: id.clone()?,
-                })
-            })
-            .collect()
+        let given = [(ReferenceKind::Calendar, &self.calendar_id), (ReferenceKind::Service, &self.service_id)];
+        given.into_iter().filter_map(|(kind, id)| Some(Reference { kind, id: id.clone()? })).collect()
     }
 
     pub(super) fn verdict(&self, properties: &Json) -> Result<(), Reason> {

@@ -46,10 +46,7 @@ impl Goal {
             Rule::Stage(rule) => Matcher::Stage(rule.compile(directory)),
             Rule::Custom(rule) => Matcher::Custom(rule.clone()),
         };
-        CompiledGoal {
-            goal: self,
-            matcher,
-        }
+        CompiledGoal { goal: self, matcher }
     }
 
     /// The order in which goals are asked: position, then age, then id.

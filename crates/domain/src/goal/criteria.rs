@@ -76,11 +76,7 @@ impl Criteria {
             Rule::Stage(rule) => rule.canonical(),
             Rule::Custom(rule) => rule.canonical(),
         };
-        format!(
-            "{}{}",
-            self.goal_type(),
-            Json::object(members).canonical_text()
-        )
+        format!("{}{}", self.goal_type(), Json::object(members).canonical_text())
     }
 
     /// What the criteria point at, and must exist.
@@ -129,9 +125,7 @@ impl Criteria {
     /// `invalid_value` at the amount with too many fraction digits.
     pub fn check_currency(&self, tenant_currency: &str) -> Result<(), Fault> {
         match (&self.rule, Currency::parse(tenant_currency)) {
-            (Rule::Purchase(rule), Ok(currency)) if rule.currency().is_none() => {
-                rule.check_currency(currency)
-            }
+            (Rule::Purchase(rule), Ok(currency)) if rule.currency().is_none() => rule.check_currency(currency),
             _ => Ok(()),
         }
     }
@@ -153,10 +147,7 @@ fn without_nulls(value: &Json) -> Json {
     match value {
         Json::Object(members) => {
             let kept = members.iter().filter(|(_, value)| !value.is_null());
-            Json::Object(
-                kept.map(|(key, value)| (key.clone(), without_nulls(value)))
-                    .collect(),
-            )
+            Json::Object(kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
         }
         Json::Array(items) => Json::Array(items.iter().map(without_nulls).collect()),
         scalar => scalar.clone(),

@@ -77,18 +77,14 @@ impl CustomRule {
             });
         };
         if !is_event_name(event_name) {
-            let message =
-                "must be the name of an event: lower-case words of a-z, 0-9 and '_', joined by '.'";
+            let message = "must be the name of an event: lower-case words of a-z, 0-9 and '_', joined by '.'";
             return Err(Fault::at("event_name", "invalid_event_name", message));
         }
         let conditions = match fields.value("where") {
             None => Vec::new(),
             Some(list) => conditions(list).map_err(|fault| fault.within("where"))?,
         };
-        Ok(CustomRule {
-            event_name: event_name.to_owned(),
-            conditions: conditions.into(),
-        })
+        Ok(CustomRule { event_name: event_name.to_owned(), conditions: conditions.into() })
     }
 
     pub(super) fn canonical(&self) -> Vec<(&'static str, Json)> {
@@ -103,9 +99,7 @@ impl CustomRule {
     }
 
     pub(super) fn verdict(&self, properties: &Json) -> Result<(), Reason> {
-        self.conditions
-            .iter()
-            .try_for_each(|condition| condition.verdict(properties))
+        self.conditions.iter().try_for_each(|condition| condition.verdict(properties))
     }
 
     /// The properties that the conditions look at, each once.
@@ -121,28 +115,19 @@ impl CustomRule {
 
     /// The first condition that only certain values meet: the property, and those values.
     pub(super) fn discriminator(&self) -> Option<(&str, &[Json])> {
-        self.conditions
-            .iter()
-            .find_map(|condition| match &condition.test {
-                Test::OneOf { values, .. } => {
-                    Some((condition.property.as_str(), values.as_slice()))
-                }
-                _ => None,
-            })
+        self.conditions.iter().find_map(|condition| match &condition.test {
+            Test::OneOf { values, .. } => Some((condition.property.as_str(), values.as_slice())),
+            _ => None,
+        })
     }
 }
 
 fn conditions(list: &Json) -> Result<Vec<Condition>, Fault> {
     let items = list.as_array().ok_or_else(|| wrong_type("a list", list))?;
     if items.len() > MAX_CONDITIONS {
-        return Err(Fault::new(
-            "too_many",
-            format!("must hold at most {MAX_CONDITIONS} conditions"),
-        ));
+        return Err(Fault::new("too_many", format!("must hold at most {MAX_CONDITIONS} conditions")));
     }
-    let parse = |(index, item)| {
-        Condition::parse(item).map_err(|fault| fault.within(&usize::to_string(&index)))
-    };
+    let parse = |(index, item)| Condition::parse(item).map_err(|fault| fault.within(&usize::to_string(&index)));
     items.iter().enumerate().map(parse).collect()
 }
 
@@ -150,35 +135,23 @@ impl Condition {
     fn parse(item: &Json) -> Result<Self, Fault> {
         let fields = Fields::of(item, &["property", "op", "value"])?;
         let missing = |key: &str| Fault::at(key, "missing_field", format!("{key} is required"));
-        let property = fields
-            .value("property")
-            .ok_or_else(|| missing("property"))?;
+        let property = fields.value("property").ok_or_else(|| missing("property"))?;
         let property = text(property, MAX_ID_CHARS).map_err(|fault| fault.within("property"))?;
         let op = fields.text("op")?.ok_or_else(|| missing("op"))?;
-        let op: Op = op.parse().map_err(|why: crate::words::UnknownWord| {
-            Fault::at("op", "invalid_value", why.to_string())
-        })?;
+        let op: Op =
+            op.parse().map_err(|why: crate::words::UnknownWord| Fault::at("op", "invalid_value", why.to_string()))?;
         let test = match (op, fields.value("value")) {
             (Op::Exists, None) => Test::Exists(true),
             (_, None) => return Err(missing("value")),
             (op, Some(value)) => Test::parse(op, value).map_err(|fault| fault.within("value"))?,
         };
-        Ok(Condition {
-            property: property.to_owned(),
-            test,
-        })
+        Ok(Condition { property: property.to_owned(), test })
     }
 
     fn canonical(&self) -> Json {
         let (op, value) = match &self.test {
-            Test::OneOf {
-                values,
-                listed: false,
-            } => (Op::Eq, values.first().cloned().unwrap_or(Json::Null)),
-            Test::OneOf {
-                values,
-                listed: true,
-            } => (Op::In, Json::Array(values.clone())),
+            Test::OneOf { values, listed: false } => (Op::Eq, values.first().cloned().unwrap_or(Json::Null)),
+            Test::OneOf { values, listed: true } => (Op::In, Json::Array(values.clone())),
             Test::Not(value) => (Op::Ne, value.clone()),
             Test::Order { op, number } => (*op, Json::Number(number.as_str().into())),
             Test::Exists(wanted) => (Op::Exists, Json::Bool(*wanted)),
@@ -202,52 +175,31 @@ impl Condition {
             };
         }
         let value = value.ok_or(Reason::PropertyMissing)?;
-        if self.test.holds(value) {
-            Ok(())
-        } else {
-            Err(Reason::PropertyDiffers)
-        }
+        if self.test.holds(value) { Ok(()) } else { Err(Reason::PropertyDiffers) }
     }
 }
 
 impl Test {
     fn parse(op: Op, value: &Json) -> Result<Test, Fault> {
         Ok(match op {
-            Op::Eq => Test::OneOf {
-                values: vec![scalar(value)?],
-                listed: false,
-            },
+            Op::Eq => Test::OneOf { values: vec![scalar(value)?], listed: false },
             Op::Ne => Test::Not(scalar(value)?),
             Op::In => {
                 let mut values = list_of(value, scalar)?;
                 values.sort_by_cached_key(Json::canonical_text);
                 values.dedup_by(|a, b| same(a, b));
-                Test::OneOf {
-                    values,
-                    listed: true,
-                }
+                Test::OneOf { values, listed: true }
             }
             Op::Gt | Op::Gte | Op::Lt | Op::Lte => {
-                let number = number_in(value)
-                    .ok_or_else(|| wrong_type("a number or a decimal string", value))?;
+                let number = number_in(value).ok_or_else(|| wrong_type("a number or a decimal string", value))?;
                 number::check(number).map_err(|why| Fault::new("invalid_value", why.message))?;
-                Test::Order {
-                    op,
-                    number: number::canonical(number),
-                }
+                Test::Order { op, number: number::canonical(number) }
             }
-            Op::Exists => Test::Exists(
-                value
-                    .as_bool()
-                    .ok_or_else(|| wrong_type("true or false", value))?,
-            ),
+            Op::Exists => Test::Exists(value.as_bool().ok_or_else(|| wrong_type("true or false", value))?),
             Op::Prefix => Test::Prefix(text(value, MAX_VALUE_CHARS)?.to_owned()),
             Op::Glob => {
                 let pattern = text(value, MAX_VALUE_CHARS)?;
-                Test::Glob {
-                    pattern: pattern.to_owned(),
-                    glob: Box::new(glob(pattern)?),
-                }
+                Test::Glob { pattern: pattern.to_owned(), glob: Box::new(glob(pattern)?) }
             }
         })
     }
@@ -274,10 +226,7 @@ impl Test {
 
 /// A number, or a string that is one by the grammar of JSON.
 fn number_in(value: &Json) -> Option<&str> {
-    value
-        .number_text()
-        .or(value.as_str())
-        .filter(|text| number::is_number(text))
+    value.number_text().or(value.as_str()).filter(|text| number::is_number(text))
 }
 
 /// A string, number or truth value, in its canonical spelling.
@@ -286,18 +235,13 @@ fn scalar(value: &Json) -> Result<Json, Fault> {
         Json::Number(text) => Ok(Json::Number(number::canonical(text).into())),
         Json::Bool(_) => Ok(value.clone()),
         Json::String(_) if text_fits(value) => Ok(value.clone()),
-        Json::String(_) => Err(Fault::new(
-            "too_long",
-            format!("must be at most {MAX_VALUE_CHARS} characters"),
-        )),
+        Json::String(_) => Err(Fault::new("too_long", format!("must be at most {MAX_VALUE_CHARS} characters"))),
         other => Err(wrong_type("a string, a number, true or false", other)),
     }
 }
 
 fn text_fits(value: &Json) -> bool {
-    value
-        .as_str()
-        .is_some_and(|text| text.chars().count() <= MAX_VALUE_CHARS)
+    value.as_str().is_some_and(|text| text.chars().count() <= MAX_VALUE_CHARS)
 }
 
 /// Equal in type and value; numbers by exact value, strings by every character.

@@ -26,26 +26,14 @@ impl Directory {
     /// Adds a tag. Call once per tag.
     pub fn add_tag(&mut self, id: &str, name: &str) {
         self.tags.insert(id.to_owned(), exact_name(name));
-        self.tag_ids
-            .entry(fold_name(name))
-            .or_default()
-            .push(id.to_owned());
+        self.tag_ids.entry(fold_name(name)).or_default().push(id.to_owned());
     }
 
     /// Adds a stage of a pipeline; without a position it stands outside the pipeline's order. Call once
     /// per stage.
     pub fn add_stage(&mut self, id: &str, pipeline_id: &str, position: Option<i32>) {
-        self.stages.insert(
-            id.to_owned(),
-            Stage {
-                pipeline_id: pipeline_id.to_owned(),
-                position,
-            },
-        );
-        self.pipelines
-            .entry(pipeline_id.to_owned())
-            .or_default()
-            .push(id.to_owned());
+        self.stages.insert(id.to_owned(), Stage { pipeline_id: pipeline_id.to_owned(), position });
+        self.pipelines.entry(pipeline_id.to_owned()).or_default().push(id.to_owned());
     }
 
     /// The name of a tag, trimmed and normalised.
@@ -60,35 +48,24 @@ impl Directory {
 
     /// Every tag: id and name.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tags
-            .iter()
-            .map(|(id, name)| (id.as_str(), name.as_str()))
+        self.tags.iter().map(|(id, name)| (id.as_str(), name.as_str()))
     }
 
     /// The pipeline a stage belongs to.
     pub(super) fn pipeline_of(&self, stage_id: &str) -> Option<&str> {
-        self.stages
-            .get(stage_id)
-            .map(|stage| stage.pipeline_id.as_str())
+        self.stages.get(stage_id).map(|stage| stage.pipeline_id.as_str())
     }
 
     /// The stage and those that follow it in its pipeline's order; only itself when it has no place there.
     pub(super) fn at_or_beyond(&self, stage_id: &str) -> Vec<String> {
-        let placed = self
-            .stages
-            .get(stage_id)
-            .and_then(|stage| Some((stage, stage.position?)));
+        let placed = self.stages.get(stage_id).and_then(|stage| Some((stage, stage.position?)));
         let Some((stage, from)) = placed else {
             return vec![stage_id.to_owned()];
         };
-        let siblings = self
-            .pipelines
-            .get(&stage.pipeline_id)
-            .map_or(&[][..], Vec::as_slice);
+        let siblings = self.pipelines.get(&stage.pipeline_id).map_or(&[][..], Vec::as_slice);
         let beyond = |id: &&String| {
             self.stages.get(*id).is_some_and(|other| {
-                other.pipeline_id == stage.pipeline_id
-                    && other.position.is_some_and(|position| position >= from)
+                other.pipeline_id == stage.pipeline_id && other.position.is_some_and(|position| position >= from)
             })
         };
         let mut stages: Vec<String> = siblings.iter().filter(beyond).cloned().collect();

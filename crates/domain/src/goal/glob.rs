@@ -61,11 +61,8 @@ impl Glob {
                     in_prefix = false;
                 }
                 other => {
-                    let literal = if other == '\\' {
-                        characters.next().ok_or(InvalidGlob::LoneBackslash)?
-                    } else {
-                        other
-                    };
+                    let literal =
+                        if other == '\\' { characters.next().ok_or(InvalidGlob::LoneBackslash)? } else { other };
                     match literals.iter_mut().find(|(known, _)| *known == literal) {
                         Some((_, states)) => *states |= state,
                         None => literals.push((literal, state)),
@@ -81,14 +78,7 @@ impl Glob {
             return Err(InvalidGlob::NoLiteral);
         }
         literals.sort_unstable_by_key(|(literal, _)| *literal);
-        Ok(Glob {
-            literals: literals.into(),
-            any,
-            stay,
-            open_end,
-            tokens,
-            prefix: prefix.into(),
-        })
+        Ok(Glob { literals: literals.into(), any, stay, open_end, tokens, prefix: prefix.into() })
     }
 
     /// Whether the pattern describes the whole of `text`.
@@ -97,10 +87,7 @@ impl Glob {
         let last = self.tokens - 1;
         let (mut states, mut complete) = (1_u128, false);
         for character in text.chars() {
-            let literal = match self
-                .literals
-                .binary_search_by_key(&character, |(known, _)| *known)
-            {
+            let literal = match self.literals.binary_search_by_key(&character, |(known, _)| *known) {
                 Ok(index) => self.literals[index].1,
                 Err(_) => 0,
             };
@@ -154,11 +141,7 @@ mod tests {
             ("ü?", "üß", true),
             ("a", "", false),
         ] {
-            assert_eq!(
-                Glob::parse(pattern).unwrap().matches(text),
-                expected,
-                "{pattern} {text}"
-            );
+            assert_eq!(Glob::parse(pattern).unwrap().matches(text), expected, "{pattern} {text}");
         }
         assert_eq!(Glob::parse("ab?c*").unwrap().prefix(), "ab");
         assert_eq!(Glob::parse("\\*x").unwrap().prefix(), "*x");

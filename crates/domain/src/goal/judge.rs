@@ -138,34 +138,12 @@ struct Judging<'a> {
 
 impl<'a> Judging<'a> {
     fn new(facts: &'a EnrollmentFacts, workflow: &'a Workflow) -> Self {
-        let met_at = |id: GoalId| {
-            facts
-                .already
-                .iter()
-                .filter(|(goal, _)| *goal == id)
-                .map(|(_, at)| *at)
-                .min()
-        };
-        let mut goals: Vec<Asked<'a>> = workflow
-            .goals
-            .iter()
-            .map(|goal| Asked {
-                goal,
-                achieved_at: met_at(goal.id()),
-            })
-            .collect();
+        let met_at = |id: GoalId| facts.already.iter().filter(|(goal, _)| *goal == id).map(|(_, at)| *at).min();
+        let mut goals: Vec<Asked<'a>> =
+            workflow.goals.iter().map(|goal| Asked { goal, achieved_at: met_at(goal.id()) }).collect();
         goals.sort_by_key(|asked| asked.goal.goal().rank());
-        let active = goals
-            .iter()
-            .filter(|asked| asked.goal.goal().active)
-            .count();
-        Judging {
-            facts,
-            workflow,
-            goals,
-            required: workflow.logic.required(active),
-            judgement: Judgement::default(),
-        }
+        let active = goals.iter().filter(|asked| asked.goal.goal().active).count();
+        Judging { facts, workflow, goals, required: workflow.logic.required(active), judgement: Judgement::default() }
     }
 
     fn is_open(&self) -> bool {
@@ -191,21 +169,12 @@ impl<'a> Judging<'a> {
             return;
         }
         let latest = earlier.into_iter().max_by_key(|(goal, at)| (*at, *goal));
-        self.judgement.exit = latest.map(|(completing_goal, reached_at)| Exit {
-            completing_goal,
-            reached_at,
-        });
+        self.judgement.exit = latest.map(|(completing_goal, reached_at)| Exit { completing_goal, reached_at });
     }
 
     fn event(&mut self, event: &StoredEvent) {
-        let mut reasons: Vec<Reason> = self
-            .goals
-            .iter()
-            .map(|asked| self.reason(asked, event))
-            .collect();
-        let matched: Vec<usize> = (0..reasons.len())
-            .filter(|index| reasons[*index] == Reason::Matched)
-            .collect();
+        let mut reasons: Vec<Reason> = self.goals.iter().map(|asked| self.reason(asked, event)).collect();
+        let matched: Vec<usize> = (0..reasons.len()).filter(|index| reasons[*index] == Reason::Matched).collect();
         match (self.workflow.logic, matched.split_first()) {
             (_, None) => {}
             (GoalLogic::Any, Some((first, others))) => {
@@ -222,16 +191,12 @@ impl<'a> Judging<'a> {
                 self.exit_when_complete(&matched);
             }
         }
-        let verdicts = self
-            .goals
-            .iter()
-            .zip(reasons)
-            .map(|(asked, reason)| Verdict {
-                event_id: event.event_id,
-                event_time: event.event_time,
-                goal_id: asked.goal.id(),
-                reason,
-            });
+        let verdicts = self.goals.iter().zip(reasons).map(|(asked, reason)| Verdict {
+            event_id: event.event_id,
+            event_time: event.event_time,
+            goal_id: asked.goal.id(),
+            reason,
+        });
         self.judgement.verdicts.extend(verdicts);
     }
 
@@ -253,39 +218,25 @@ impl<'a> Judging<'a> {
         if facts.credited.contains(&event.event_id) {
             return Reason::CreditedEarlier;
         }
-        if facts
-            .closed_before
-            .is_some_and(|end| event.event_time < end)
-        {
+        if facts.closed_before.is_some_and(|end| event.event_time < end) {
             return Reason::BeforeEarlierExit;
         }
         let elapsed = event.event_time - facts.enrolled_at;
-        if goal
-            .within
-            .is_some_and(|within| elapsed >= Duration::seconds(within.seconds))
-        {
+        if goal.within.is_some_and(|within| elapsed >= Duration::seconds(within.seconds)) {
             return Reason::OutsideWindow;
         }
-        let effective =
-            |from| facts.catch_up || event.received_at >= from || facts.created_at >= from;
+        let effective = |from| facts.catch_up || event.received_at >= from || facts.created_at >= from;
         if !goal.effective_from.is_none_or(effective) {
             return Reason::BeforeGoal;
         }
         if !self.is_open() {
             return Reason::AlreadyExited;
         }
-        if asked.achieved_at.is_some() {
-            Reason::AlreadyAchieved
-        } else {
-            Reason::Matched
-        }
+        if asked.achieved_at.is_some() { Reason::AlreadyAchieved } else { Reason::Matched }
     }
 
     fn credit(&mut self, index: usize, event: &StoredEvent, others: &[usize]) {
-        let also_matched = others
-            .iter()
-            .map(|other| self.goals[*other].goal.id())
-            .collect();
+        let also_matched = others.iter().map(|other| self.goals[*other].goal.id()).collect();
         let asked = &mut self.goals[index];
         asked.achieved_at = Some(event.event_time);
         self.judgement.achievements.push(Achievement {
@@ -312,10 +263,7 @@ impl<'a> Judging<'a> {
         let completing = credited.get((required - 1).saturating_sub(before));
         let latest = met.iter().map(|(_, at)| *at).max();
         if let (Some(index), Some(reached_at)) = (completing, latest) {
-            self.judgement.exit = Some(Exit {
-                completing_goal: self.goals[*index].goal.id(),
-                reached_at,
-            });
+            self.judgement.exit = Some(Exit { completing_goal: self.goals[*index].goal.id(), reached_at });
         }
     }
 }

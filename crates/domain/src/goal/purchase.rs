@@ -20,13 +20,7 @@ pub(super) struct PurchaseRule {
 
 impl PurchaseRule {
     pub(super) fn parse(criteria: &Json) -> Result<Self, Fault> {
-        const SPECIFIC: [&str; 5] = [
-            "product_id",
-            "product_ids",
-            "min_amount",
-            "max_amount",
-            "currency",
-        ];
+        const SPECIFIC: [&str; 5] = ["product_id", "product_ids", "min_amount", "max_amount", "currency"];
         let known = [&SPECIFIC[..], &["any_purchase"]].concat();
         let fields = Fields::of(criteria, &known)?;
         let any = fields.flag("any_purchase")?;
@@ -52,24 +46,15 @@ impl PurchaseRule {
 
     fn check_amounts(&self) -> Result<(), Fault> {
         if self.min.is_some_and(|min| min < Amount::ZERO) {
-            return Err(Fault::at(
-                "min_amount",
-                "invalid_value",
-                "must not be negative",
-            ));
+            return Err(Fault::at("min_amount", "invalid_value", "must not be negative"));
         }
         if self.max.is_some_and(|max| !max.is_positive()) {
-            return Err(Fault::at(
-                "max_amount",
-                "invalid_value",
-                "must be greater than zero",
-            ));
+            return Err(Fault::at("max_amount", "invalid_value", "must be greater than zero"));
         }
         match (self.min, self.max) {
-            (Some(min), Some(max)) if min > max => Err(conflicting(
-                "max_amount",
-                "max_amount must not be less than min_amount",
-            )),
+            (Some(min), Some(max)) if min > max => {
+                Err(conflicting("max_amount", "max_amount must not be less than min_amount"))
+            }
             _ => Ok(()),
         }
     }
@@ -98,11 +83,7 @@ impl PurchaseRule {
             members.push(("any_purchase", Json::Bool(true)));
         }
         if !self.products.is_empty() {
-            let ids = self
-                .products
-                .iter()
-                .map(|id| Json::from(id.as_str()))
-                .collect();
+            let ids = self.products.iter().map(|id| Json::from(id.as_str())).collect();
             members.push(("product_ids", Json::Array(ids)));
         }
         for (key, amount) in [("min_amount", self.min), ("max_amount", self.max)] {
@@ -117,10 +98,7 @@ impl PurchaseRule {
     }
 
     pub(super) fn references(&self) -> Vec<Reference> {
-        let product = |id: &String| Reference {
-            kind: ReferenceKind::Product,
-            id: id.clone(),
-        };
+        let product = |id: &String| Reference { kind: ReferenceKind::Product, id: id.clone() };
         self.products.iter().map(product).collect()
     }
 
@@ -151,10 +129,7 @@ pub(super) struct PurchaseMatcher {
 /// The amount of a payment, if it has one that can be held exactly.
 pub(super) fn amount_of(properties: &Json) -> Result<Amount, Reason> {
     let value = properties.present("amount").ok_or(Reason::AmountMissing)?;
-    let text = value
-        .number_text()
-        .or(value.as_str())
-        .ok_or(Reason::AmountInvalid)?;
+    let text = value.number_text().or(value.as_str()).ok_or(Reason::AmountInvalid)?;
     Amount::parse(text).map_err(|_| Reason::AmountInvalid)
 }
 
@@ -165,22 +140,12 @@ impl PurchaseMatcher {
             return Err(Reason::AmountNotPositive);
         }
         if !self.products.is_empty() {
-            let product = properties
-                .get("product_id")
-                .and_then(Json::as_str)
-                .ok_or(Reason::ProductDiffers)?;
-            if self
-                .products
-                .binary_search_by(|known| known.as_str().cmp(product))
-                .is_err()
-            {
+            let product = properties.get("product_id").and_then(Json::as_str).ok_or(Reason::ProductDiffers)?;
+            if self.products.binary_search_by(|known| known.as_str().cmp(product)).is_err() {
                 return Err(Reason::ProductDiffers);
             }
         }
-        if self
-            .currency
-            .is_some_and(|wanted| self.paid_in(properties) != Some(wanted))
-        {
+        if self.currency.is_some_and(|wanted| self.paid_in(properties) != Some(wanted)) {
             return Err(Reason::CurrencyMismatch);
         }
         if self.min.is_some_and(|min| amount < min) {

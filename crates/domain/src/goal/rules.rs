@@ -25,11 +25,7 @@ impl TenantRules {
     #[must_use]
     pub fn build(workflows: Vec<Workflow>) -> TenantRules {
         let mut rules = TenantRules {
-            positions: workflows
-                .iter()
-                .enumerate()
-                .map(|(position, workflow)| (workflow.id, position))
-                .collect(),
+            positions: workflows.iter().enumerate().map(|(position, workflow)| (workflow.id, position)).collect(),
             workflows,
             by_name: HashMap::new(),
         };

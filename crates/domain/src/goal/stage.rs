@@ -25,11 +25,7 @@ impl StageRule {
                 None => empty(),
             });
         };
-        Ok(StageRule {
-            stage_id,
-            pipeline_id,
-            at_or_beyond,
-        })
+        Ok(StageRule { stage_id, pipeline_id, at_or_beyond })
     }
 
     pub(super) fn canonical(&self) -> Vec<(&'static str, Json)> {
@@ -44,23 +40,14 @@ impl StageRule {
     }
 
     pub(super) fn references(&self) -> Vec<Reference> {
-        let pipeline = self.pipeline_id.iter().map(|id| Reference {
-            kind: ReferenceKind::Pipeline,
-            id: id.clone(),
-        });
-        let stage = Reference {
-            kind: ReferenceKind::Stage,
-            id: self.stage_id.clone(),
-        };
+        let pipeline = self.pipeline_id.iter().map(|id| Reference { kind: ReferenceKind::Pipeline, id: id.clone() });
+        let stage = Reference { kind: ReferenceKind::Stage, id: self.stage_id.clone() };
         pipeline.chain([stage]).collect()
     }
 
     pub(super) fn compile(&self, directory: &Directory) -> StageMatcher {
-        let stages = if self.at_or_beyond {
-            directory.at_or_beyond(&self.stage_id)
-        } else {
-            vec![self.stage_id.clone()]
-        };
+        let stages =
+            if self.at_or_beyond { directory.at_or_beyond(&self.stage_id) } else { vec![self.stage_id.clone()] };
         StageMatcher {
             stages: stages.into(),
             pipeline_id: self.pipeline_id.clone(),
@@ -84,11 +71,7 @@ impl StageMatcher {
     pub(super) fn verdict(&self, properties: &Json) -> Result<(), Reason> {
         let text = |key: &str| properties.get(key).and_then(Json::as_str);
         let stage = text("stage_id").ok_or(Reason::StageDiffers)?;
-        if self
-            .stages
-            .binary_search_by(|known| known.as_str().cmp(stage))
-            .is_err()
-        {
+        if self.stages.binary_search_by(|known| known.as_str().cmp(stage)).is_err() {
             return Err(Reason::StageDiffers);
         }
         if let Some(wanted) = &self.pipeline_id {

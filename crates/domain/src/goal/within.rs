@@ -19,12 +19,8 @@ impl Within {
     /// # Errors
     /// `invalid_value`: another form, zero, or more than ten years.
     pub fn parse(text: &str) -> Result<Within, Fault> {
-        let invalid = || {
-            Fault::new(
-                "invalid_value",
-                "must be a duration such as 7d, 12h, 30m, 90s or 2w, at most 3650d",
-            )
-        };
+        let invalid =
+            || Fault::new("invalid_value", "must be a duration such as 7d, 12h, 30m, 90s or 2w, at most 3650d");
         let unit = match text.bytes().last() {
             Some(b's') => 1,
             Some(b'm') => 60,
@@ -34,10 +30,7 @@ impl Within {
             _ => return Err(invalid()),
         };
         let digits = &text[..text.len() - 1];
-        if digits.is_empty()
-            || digits.len() > 9
-            || !digits.bytes().all(|byte| byte.is_ascii_digit())
-        {
+        if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid());
         }
         let count: i64 = digits.parse().map_err(|_| invalid())?;
@@ -52,10 +45,7 @@ impl Within {
         if (1..=MAX_SECONDS).contains(&seconds) {
             Ok(Within { seconds })
         } else {
-            Err(Fault::new(
-                "invalid_value",
-                "must be a duration between 1s and 3650d",
-            ))
+            Err(Fault::new("invalid_value", "must be a duration between 1s and 3650d"))
         }
     }
 }
@@ -64,10 +54,7 @@ impl Within {
 impl fmt::Display for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-        let (size, unit) = units
-            .into_iter()
-            .find(|(size, _)| self.seconds % size == 0)
-            .unwrap_or((1, 's'));
+        let (size, unit) = units.into_iter().find(|(size, _)| self.seconds % size == 0).unwrap_or((1, 's'));
         write!(f, "{}{unit}", self.seconds / size)
     }
 }
@@ -89,10 +76,7 @@ mod tests {
             ("3650d", MAX_SECONDS, "3650d"),
         ] {
             let within = Within::parse(text).unwrap();
-            assert_eq!(
-                (within.seconds, within.to_string().as_str()),
-                (seconds, written)
-            );
+            assert_eq!((within.seconds, within.to_string().as_str()), (seconds, written));
             assert_eq!(Within::parse(&within.to_string()).unwrap(), within);
         }
         for bad in [
@@ -112,11 +96,7 @@ mod tests {
             "１d",
             "é",
         ] {
-            assert_eq!(
-                Within::parse(bad).unwrap_err().code,
-                "invalid_value",
-                "{bad}"
-            );
+            assert_eq!(Within::parse(bad).unwrap_err().code, "invalid_value", "{bad}");
         }
     }
 }

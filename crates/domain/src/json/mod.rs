@@ -39,33 +39,14 @@ pub struct Limits {
 
 impl Limits {
     /// Properties of an event, unless the tenant has another size.
-    pub const PROPERTIES: Limits = Limits {
-        max_bytes: 2_048,
-        max_depth: 16,
-        max_keys: 256,
-        max_string_bytes: 8_192,
-    };
+    pub const PROPERTIES: Limits = Limits { max_bytes: 2_048, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
     /// Context of an event.
-    pub const CONTEXT: Limits = Limits {
-        max_bytes: 8_192,
-        max_depth: 16,
-        max_keys: 256,
-        max_string_bytes: 8_192,
-    };
+    pub const CONTEXT: Limits = Limits { max_bytes: 8_192, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
     /// Criteria of a goal.
-    pub const CRITERIA: Limits = Limits {
-        max_bytes: 16_384,
-        max_depth: 8,
-        max_keys: 256,
-        max_string_bytes: 1_024,
-    };
+    pub const CRITERIA: Limits = Limits { max_bytes: 16_384, max_depth: 8, max_keys: 256, max_string_bytes: 1_024 };
     /// What a wire type may carry as free JSON, where nothing narrower is said.
-    pub const WIRE: Limits = Limits {
-        max_bytes: 1_048_576,
-        max_depth: 64,
-        max_keys: 65_536,
-        max_string_bytes: 262_144,
-    };
+    pub const WIRE: Limits =
+        Limits { max_bytes: 1_048_576, max_depth: 64, max_keys: 65_536, max_string_bytes: 262_144 };
 }
 
 impl Json {
@@ -96,9 +77,7 @@ impl Json {
     /// The member `key` of an object; `None` for anything else.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.as_object()?
-            .iter()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        self.as_object()?.iter().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// Like [`Json::get`], with `null` read as absent.
@@ -252,11 +231,7 @@ impl From<i64> for Json {
     }
 }
 
-fn write_members<'a>(
-    members: impl Iterator<Item = &'a (String, Json)>,
-    out: &mut String,
-    canonical: bool,
-) {
+fn write_members<'a>(members: impl Iterator<Item = &'a (String, Json)>, out: &mut String, canonical: bool) {
     out.push('{');
     for (index, (key, value)) in members.enumerate() {
         if index > 0 {

@@ -23,19 +23,13 @@ pub(super) fn document(text: &str, limits: &Limits) -> Result<Json, Fault> {
 
 /// Takes an object apart into its keys and the raw texts of its values, which are only delimited,
 /// not checked: each is to be parsed on its own, under its own limits. Not recursive.
-pub(crate) fn split_object<'t>(
-    text: &'t str,
-    limits: &Limits,
-) -> Result<Vec<(String, &'t str)>, Fault> {
+pub(crate) fn split_object<'t>(text: &'t str, limits: &Limits) -> Result<Vec<(String, &'t str)>, Fault> {
     let mut parser = Parser::new(text, limits);
     parser.skip_space();
     if parser.peek() != Some(b'{') {
         // Tell a well-formed value of another type from text that is no JSON at all.
         let value = document(text, limits)?;
-        return Err(Fault::new(
-            "invalid_type",
-            format!("must be an object, not {}", value.type_name()),
-        ));
+        return Err(Fault::new("invalid_type", format!("must be an object, not {}", value.type_name())));
     }
     parser.at += 1;
     let mut members: Vec<(String, &'t str)> = Vec::new();
@@ -65,13 +59,7 @@ struct Parser<'t> {
 
 impl<'t> Parser<'t> {
     fn new(text: &'t str, limits: &Limits) -> Self {
-        Parser {
-            text,
-            at: 0,
-            limits: *limits,
-            bytes: 0,
-            keys: 0,
-        }
+        Parser { text, at: 0, limits: *limits, bytes: 0, keys: 0 }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -91,10 +79,7 @@ impl<'t> Parser<'t> {
     fn charge(&mut self, bytes: usize) -> Result<(), Fault> {
         self.bytes += bytes;
         if self.bytes > self.limits.max_bytes {
-            return Err(Fault::new(
-                "too_large",
-                format!("is larger than {} bytes", self.limits.max_bytes),
-            ));
+            return Err(Fault::new("too_large", format!("is larger than {} bytes", self.limits.max_bytes)));
         }
         Ok(())
     }
@@ -140,10 +125,7 @@ impl<'t> Parser<'t> {
 
     fn enter(&self, depth: usize) -> Result<(), Fault> {
         if depth > self.limits.max_depth {
-            return Err(Fault::new(
-                "too_deep",
-                format!("nests deeper than {} levels", self.limits.max_depth),
-            ));
+            return Err(Fault::new("too_deep", format!("nests deeper than {} levels", self.limits.max_depth)));
         }
         Ok(())
     }
@@ -159,9 +141,7 @@ impl<'t> Parser<'t> {
             return Ok(Json::Array(items));
         }
         loop {
-            let item = self
-                .value(depth + 1)
-                .map_err(|fault| fault.within(&items.len().to_string()))?;
+            let item = self.value(depth + 1).map_err(|fault| fault.within(&items.len().to_string()))?;
             items.push(item);
             if !self.next_member(b']')? {
                 return Ok(Json::Array(items));
@@ -226,10 +206,7 @@ impl<'t> Parser<'t> {
         }
         self.keys += 1;
         if self.keys > self.limits.max_keys {
-            return Err(Fault::new(
-                "too_many_keys",
-                format!("has more than {} keys", self.limits.max_keys),
-            ));
+            return Err(Fault::new("too_many_keys", format!("has more than {} keys", self.limits.max_keys)));
         }
         let key = self.string()?.into_owned();
         self.charge(written_len(&key) + 1)?;
@@ -277,10 +254,7 @@ impl<'t> Parser<'t> {
     fn bounded(&self, text: Cow<'t, str>) -> Result<Cow<'t, str>, Fault> {
         if text.len() > self.limits.max_string_bytes {
             let limit = self.limits.max_string_bytes;
-            return Err(Fault::new(
-                "too_long",
-                format!("holds a string longer than {limit} bytes"),
-            ));
+            return Err(Fault::new("too_long", format!("holds a string longer than {limit} bytes")));
         }
         Ok(text)
     }
@@ -330,9 +304,7 @@ impl<'t> Parser<'t> {
     fn hex4(&mut self) -> Result<u32, Fault> {
         let digits = self.text.as_bytes().get(self.at..self.at + 4);
         let value = digits.and_then(|digits| {
-            digits.iter().try_fold(0_u32, |value, digit| {
-                Some(value * 16 + char::from(*digit).to_digit(16)?)
-            })
+            digits.iter().try_fold(0_u32, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
         });
         match value {
             Some(value) => {
@@ -364,12 +336,7 @@ impl<'t> Parser<'t> {
                 }
                 Some(_) => self.at += 1,
             }
-            if open == 0
-                && matches!(
-                    self.peek(),
-                    Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None
-                )
-            {
+            if open == 0 && matches!(self.peek(), Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None) {
                 return Ok(&self.text[from..self.at]);
             }
         }
@@ -400,17 +367,10 @@ fn refuse_duplicates<V>(members: &[(String, V)]) -> Result<(), Fault> {
             .map(|(_, (key, _))| key)
     } else {
         let mut seen = HashSet::with_capacity(members.len());
-        members
-            .iter()
-            .map(|(key, _)| key)
-            .find(|key| !seen.insert(key.as_str()))
+        members.iter().map(|(key, _)| key).find(|key| !seen.insert(key.as_str()))
     };
     match duplicate {
-        Some(key) => Err(Fault::at(
-            key,
-            "duplicate_key",
-            "stands twice in one object",
-        )),
+        Some(key) => Err(Fault::at(key, "duplicate_key", "stands twice in one object")),
         None => Ok(()),
     }
 }

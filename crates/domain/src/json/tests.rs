@@ -18,10 +18,7 @@ fn keeps_numbers_and_key_order_as_written() {
     let text = r#"{"b":100.00,"a":[1e2,-0.0,99.999999999999999999],"c":"x"}"#;
     assert_eq!(parse(text).unwrap().to_text(), text);
     assert_eq!(serde_json::to_string(&parse(text).unwrap()).unwrap(), text);
-    assert_eq!(
-        parse(text).unwrap().canonical_text(),
-        r#"{"a":[100,0,99.999999999999999999],"b":100,"c":"x"}"#
-    );
+    assert_eq!(parse(text).unwrap().canonical_text(), r#"{"a":[100,0,99.999999999999999999],"b":100,"c":"x"}"#);
 }
 
 #[test]
@@ -76,28 +73,13 @@ fn keys_and_strings_are_counted() {
         let members: Vec<String> = (0..keys).map(|key| format!("\"{key:x}\":0")).collect();
         format!("{{\"o\":{{{}}}}}", members.join(","))
     };
-    let limits = Limits {
-        max_bytes: 100_000,
-        ..Limits::PROPERTIES
-    };
+    let limits = Limits { max_bytes: 100_000, ..Limits::PROPERTIES };
     assert!(Json::parse(&object(255), &limits).is_ok());
-    assert_eq!(
-        Json::parse(&object(256), &limits).unwrap_err().code,
-        "too_many_keys"
-    );
+    assert_eq!(Json::parse(&object(256), &limits).unwrap_err().code, "too_many_keys");
     let long = format!("\"{}\"", "x".repeat(8_193));
     assert_eq!(Json::parse(&long, &limits).unwrap_err().code, "too_long");
-    let twice = format!(
-        "{{{},\"0\":1}}",
-        (0..40)
-            .map(|key| format!("\"{key}\":0"))
-            .collect::<Vec<_>>()
-            .join(",")
-    );
-    assert_eq!(
-        Json::parse(&twice, &limits).unwrap_err().code,
-        "duplicate_key"
-    );
+    let twice = format!("{{{},\"0\":1}}", (0..40).map(|key| format!("\"{key}\":0")).collect::<Vec<_>>().join(","));
+    assert_eq!(Json::parse(&twice, &limits).unwrap_err().code, "duplicate_key");
 }
 
 #[test]
@@ -112,10 +94,7 @@ fn size_is_that_of_the_compact_form() {
 
 #[test]
 fn faults_point_to_their_place() {
-    assert_eq!(
-        parse(r#"{"a":[0,{"b/c":"\u0000"}]}"#).unwrap_err().pointer,
-        "/a/1/b~1c"
-    );
+    assert_eq!(parse(r#"{"a":[0,{"b/c":"\u0000"}]}"#).unwrap_err().pointer, "/a/1/b~1c");
     assert_eq!(parse(r#"{"a":{"k":1,"k":1}}"#).unwrap_err().pointer, "/a/k");
 }
 
@@ -126,46 +105,22 @@ fn serde_checks_what_raw_values_hide() {
         #[allow(dead_code, reason = "only read")]
         value: Json,
     }
-    for bad in [
-        r#"{"value":"\ud800"}"#,
-        r#"{"value":{"a":1,"a":1}}"#,
-        r#"{"value":1e999}"#,
-        r#"{"value":"\u0000"}"#,
-    ] {
+    for bad in [r#"{"value":"\ud800"}"#, r#"{"value":{"a":1,"a":1}}"#, r#"{"value":1e999}"#, r#"{"value":"\u0000"}"#] {
         assert!(serde_json::from_str::<Holder>(bad).is_err(), "{bad}");
     }
-    let deep = format!(
-        "{{\"value\":{}{}}}",
-        "[".repeat(100_000),
-        "]".repeat(100_000)
-    );
+    let deep = format!("{{\"value\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(serde_json::from_str::<Holder>(&deep).is_err());
-    let value: Json =
-        serde_json::from_value(serde_json::json!({"a": [1, null, true, "x"]})).unwrap();
+    let value: Json = serde_json::from_value(serde_json::json!({"a": [1, null, true, "x"]})).unwrap();
     assert_eq!(value.to_text(), r#"{"a":[1,null,true,"x"]}"#);
-    assert_eq!(
-        serde_json::to_value(&value).unwrap(),
-        serde_json::json!({"a": [1, null, true, "x"]})
-    );
+    assert_eq!(serde_json::to_value(&value).unwrap(), serde_json::json!({"a": [1, null, true, "x"]}));
 }
 
 #[test]
 fn split_finds_the_members_whatever_is_in_them() {
     let text = r#" { "a" : {"x":"}\"]"} ,"b":[1,[2]],"c":-1.5e3 , "d":"\ud800" } "#;
     let members = split_object(text, &Limits::WIRE).unwrap();
-    let seen: Vec<(&str, &str)> = members
-        .iter()
-        .map(|(key, raw)| (key.as_str(), *raw))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            ("a", r#"{"x":"}\"]"}"#),
-            ("b", "[1,[2]]"),
-            ("c", "-1.5e3"),
-            ("d", r#""\ud800""#)
-        ]
-    );
+    let seen: Vec<(&str, &str)> = members.iter().map(|(key, raw)| (key.as_str(), *raw)).collect();
+    assert_eq!(seen, [("a", r#"{"x":"}\"]"}"#), ("b", "[1,[2]]"), ("c", "-1.5e3"), ("d", r#""\ud800""#)]);
     for (bad, expected) in [
         ("[1]", "invalid_type"),
         ("\"x\"", "invalid_type"),
@@ -179,11 +134,7 @@ fn split_finds_the_members_whatever_is_in_them() {
         ("{\"a\":\"\\", "invalid_json"),
         ("{\"a\":[", "invalid_json"),
     ] {
-        assert_eq!(
-            split_object(bad, &Limits::WIRE).unwrap_err().code,
-            expected,
-            "{bad}"
-        );
+        assert_eq!(split_object(bad, &Limits::WIRE).unwrap_err().code, expected, "{bad}");
     }
 }
 

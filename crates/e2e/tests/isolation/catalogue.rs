@@ -54,12 +54,7 @@ const RELATIONS: &str = "SELECT n.nspname || '.' || c.relname, c.relkind = 'v' F
 /// Every relation that has a `tenant_id`.
 pub async fn relations(client: &Client) -> Vec<Relation> {
     let rows = client.query(RELATIONS, &[]).await.unwrap();
-    rows.iter()
-        .map(|row| Relation {
-            name: row.get(0),
-            is_view: row.get(1),
-        })
-        .collect()
+    rows.iter().map(|row| Relation { name: row.get(0), is_view: row.get(1) }).collect()
 }
 
 /// What each role may do with each relation, schema rights included.
@@ -77,33 +72,20 @@ impl Grants {
         let roles: Vec<&str> = ROLES.iter().map(|(name, _)| *name).collect();
         let mut grants = Self::default();
         for row in client.query(GRANTS, &[&roles]).await.unwrap() {
-            grants
-                .0
-                .entry((row.get(0), row.get(1)))
-                .or_default()
-                .insert(row.get(2));
+            grants.0.entry((row.get(0), row.get(1))).or_default().insert(row.get(2));
         }
         grants
     }
 
     pub fn has(&self, role: &str, relation: &str, privilege: &str) -> bool {
         let key = (role.to_owned(), relation.to_owned());
-        self.0
-            .get(&key)
-            .is_some_and(|privileges| privileges.contains(privilege))
+        self.0.get(&key).is_some_and(|privileges| privileges.contains(privilege))
     }
 
     /// One line per role and relation, for the golden file. Owners are left out: they may do everything to what they own.
     pub fn lines(&self) -> String {
-        let owners = [
-            "goalpost_owner",
-            "goalpost_partitions",
-            "goalpost_maintainer",
-        ];
-        let granted = self
-            .0
-            .iter()
-            .filter(|((role, _), _)| !owners.contains(&role.as_str()));
+        let owners = ["goalpost_owner", "goalpost_partitions", "goalpost_maintainer"];
+        let granted = self.0.iter().filter(|((role, _), _)| !owners.contains(&role.as_str()));
         granted
             .map(|((role, relation), privileges)| {
                 let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();

@@ -22,20 +22,9 @@ async fn grants_are_those_of_the_golden_file() {
 #[tokio::test]
 async fn every_relation_holds_rows_of_both_tenants() {
     let (_database, client) = crate::arranged().await;
-    for relation in relations(&client)
-        .await
-        .into_iter()
-        .filter(|relation| !relation.is_view)
-    {
-        let count = format!(
-            "SELECT count(DISTINCT tenant_id) FROM {} WHERE tenant_id IN ('a', 'b')",
-            relation.name
-        );
+    for relation in relations(&client).await.into_iter().filter(|relation| !relation.is_view) {
+        let count = format!("SELECT count(DISTINCT tenant_id) FROM {} WHERE tenant_id IN ('a', 'b')", relation.name);
         let tenants: i64 = client.query_one(&count, &[]).await.unwrap().get(0);
-        assert_eq!(
-            tenants, 2,
-            "{} is not seeded: an attack on it would prove nothing",
-            relation.name
-        );
+        assert_eq!(tenants, 2, "{} is not seeded: an attack on it would prove nothing", relation.name);
     }
 }

@@ -1,11 +1,6 @@
 //! No row crosses a tenant. The catalogue says what there is; every role attacks all of it; and the attack itself is tested by
 //! taking away one protection after the other.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 mod attack;
 mod catalogue;
@@ -24,14 +19,9 @@ async fn arranged() -> (Database, Client) {
     let database = Database::create().await.unwrap();
     let superuser = database.superuser().await.unwrap();
     superuser.batch_execute(SEED).await.unwrap();
+    superuser.batch_execute("BEGIN; CREATE ROLE reader_of_a LOGIN IN ROLE goalpost_readers").await.unwrap();
     superuser
-        .batch_execute("BEGIN; CREATE ROLE reader_of_a LOGIN IN ROLE goalpost_readers")
-        .await
-        .unwrap();
-    superuser
-        .batch_execute(
-            "INSERT INTO reporting.readers (tenant_id, role_name) VALUES ('a', 'reader_of_a')",
-        )
+        .batch_execute("INSERT INTO reporting.readers (tenant_id, role_name) VALUES ('a', 'reader_of_a')")
         .await
         .unwrap();
     (database, superuser)

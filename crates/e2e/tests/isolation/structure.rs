@@ -30,10 +30,7 @@ const RULES: &[(&str, &str)] = &[
         "SELECT 'reporting.readers' WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = 'reporting.readers'::regclass \
          AND pg_get_expr(p.polqual, p.polrelid) = '(role_name = CURRENT_USER)')",
     ),
-    (
-        "no policy is for everybody",
-        "SELECT p.polrelid::regclass::text FROM pg_policy p WHERE 0 = ANY (p.polroles)",
-    ),
+    ("no policy is for everybody", "SELECT p.polrelid::regclass::text FROM pg_policy p WHERE 0 = ANY (p.polroles)"),
     (
         "a partition has the policies of its parent, and no grants to anyone but its owner",
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.relkind = 'r' AND ( \

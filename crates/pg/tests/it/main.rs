@@ -1,10 +1,5 @@
 //! The transaction runner, the outbox and the migrations, against a real PostgreSQL.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 extern crate goalpost_pg as pg;
 

@@ -20,10 +20,7 @@ impl Publish for Broker {
         true
     }
 
-    fn publish(
-        &self,
-        messages: Arc<[OutboxMessage]>,
-    ) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>> {
+    fn publish(&self, messages: Arc<[OutboxMessage]>) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>> {
         Box::pin(async move {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             if self.silent {
@@ -34,9 +31,7 @@ impl Publish for Broker {
                 if self.refuse.contains(&message.message_id) {
                     return Delivery::Returned;
                 }
-                let entry = seen
-                    .entry(message.message_id)
-                    .or_insert((0, message.payload.clone()));
+                let entry = seen.entry(message.message_id).or_insert((0, message.payload.clone()));
                 entry.0 += 1;
                 Delivery::Confirmed
             });
@@ -77,11 +72,7 @@ async fn two_relays_empty_it_once() {
     let broker = Arc::new(Broker::default());
     let relay = || async {
         loop {
-            let round = db
-                .outbox()
-                .relay_round(64, Arc::clone(&broker) as Arc<dyn Publish>)
-                .await
-                .unwrap();
+            let round = db.outbox().relay_round(64, Arc::clone(&broker) as Arc<dyn Publish>).await.unwrap();
             if round.claimed == 0 {
                 return;
             }
@@ -90,10 +81,7 @@ async fn two_relays_empty_it_once() {
     tokio::join!(relay(), relay());
     let seen = broker.seen.lock().unwrap();
     assert_eq!(seen.len(), 1_000);
-    assert!(
-        seen.iter()
-            .all(|(id, (times, payload))| *times == 1 && *payload == id.to_string().into_bytes())
-    );
+    assert!(seen.iter().all(|(id, (times, payload))| *times == 1 && *payload == id.to_string().into_bytes()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,45 +89,21 @@ async fn what_is_refused_waits_and_its_neighbours_go() {
     let (database, db) = goals().await;
     let ids: Vec<Uuid> = (0..10).map(|_| Uuid::now_v7()).collect();
     add(&db, "a", ids.clone()).await.unwrap();
-    let silent = Arc::new(Broker {
-        silent: true,
-        ..Broker::default()
-    });
+    let silent = Arc::new(Broker { silent: true, ..Broker::default() });
     let round = db.outbox().relay_round(100, silent).await.unwrap();
-    assert_eq!(
-        round,
-        Round {
-            claimed: 10,
-            confirmed: 0
-        }
-    );
-    let broker = Arc::new(Broker {
-        refuse: vec![ids[3]],
-        ..Broker::default()
-    });
+    assert_eq!(round, Round { claimed: 10, confirmed: 0 });
+    let broker = Arc::new(Broker { refuse: vec![ids[3]], ..Broker::default() });
     let round = db.outbox().relay_round(100, broker).await.unwrap();
-    assert_eq!(
-        round,
-        Round {
-            claimed: 10,
-            confirmed: 9
-        }
-    );
+    assert_eq!(round, Round { claimed: 10, confirmed: 9 });
     let left = database
         .superuser()
         .await
         .unwrap()
-        .query(
-            "SELECT message_id, attempts, last_error, not_before > now() FROM goals.outbox",
-            &[],
-        )
+        .query("SELECT message_id, attempts, last_error, not_before > now() FROM goals.outbox", &[])
         .await
         .unwrap();
     assert_eq!(left.len(), 1);
-    assert_eq!(
-        (left[0].get::<_, Uuid>(0), left[0].get::<_, i32>(1)),
-        (ids[3], 1)
-    );
+    assert_eq!((left[0].get::<_, Uuid>(0), left[0].get::<_, i32>(1)), (ids[3], 1));
     assert_eq!(left[0].get::<_, String>(2), "no queue is bound for it");
     assert!(left[0].get::<_, bool>(3));
 }
@@ -148,8 +112,5 @@ async fn what_is_refused_waits_and_its_neighbours_go() {
 async fn a_message_of_another_tenant_is_refused_by_the_database() {
     let (_database, db) = goals().await;
     let error = add(&db, "b", vec![Uuid::now_v7()]).await.unwrap_err();
-    assert_eq!(
-        error.sqlstate().map(|s| s.code().to_owned()),
-        Some("42501".to_owned())
-    );
+    assert_eq!(error.sqlstate().map(|s| s.code().to_owned()), Some("42501".to_owned()));
 }

@@ -8,22 +8,11 @@ use pg::outbox::Statements;
 async fn outbox_statements_prepare_as_the_role_that_runs_them() {
     let (database, _) = goals().await;
     for (schema, sql) in Statements::all() {
-        let role = if sql.starts_with("INSERT") {
-            format!("goalpost_{schema}")
-        } else {
-            format!("goalpost_{schema}_system")
-        };
+        let role =
+            if sql.starts_with("INSERT") { format!("goalpost_{schema}") } else { format!("goalpost_{schema}_system") };
         let client = database.login(&role).await.unwrap();
-        client
-            .prepare(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
-        client
-            .batch_execute(&format!(
-                "SET plan_cache_mode = force_generic_plan; PREPARE s AS {sql}"
-            ))
-            .await
-            .unwrap();
+        client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        client.batch_execute(&format!("SET plan_cache_mode = force_generic_plan; PREPARE s AS {sql}")).await.unwrap();
     }
 }
 
@@ -31,30 +20,16 @@ async fn outbox_statements_prepare_as_the_role_that_runs_them() {
 fn every_migration_file_is_embedded() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
     let mut on_disk: Vec<String> = Vec::new();
-    for folder in std::fs::read_dir(&root)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .filter(|p| p.is_dir())
-    {
+    for folder in std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()) {
         let schema = folder.file_name().unwrap().to_string_lossy().into_owned();
         for file in std::fs::read_dir(&folder).unwrap() {
-            let name = file
-                .unwrap()
-                .path()
-                .file_stem()
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
+            let name = file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
             on_disk.push(format!("{schema}/{name}"));
         }
     }
     let mut embedded: Vec<String> = MIGRATIONS
         .iter()
-        .flat_map(|(schema, files)| {
-            files
-                .iter()
-                .map(move |(name, _)| format!("{schema}/{name}"))
-        })
+        .flat_map(|(schema, files)| files.iter().map(move |(name, _)| format!("{schema}/{name}")))
         .collect();
     on_disk.sort();
     embedded.sort();

@@ -10,9 +10,7 @@ use tokio::sync::Notify;
 async fn visible(db: &Db, scope: Scope) -> Vec<String> {
     db.run_tx("visible", scope, |tx| {
         Box::pin(async move {
-            let rows = tx
-                .query("SELECT tenant_id FROM goals.epochs ORDER BY 1", &[])
-                .await?;
+            let rows = tx.query("SELECT tenant_id FROM goals.epochs ORDER BY 1", &[]).await?;
             Ok::<_, Error>(rows.iter().map(|row| row.get(0)).collect())
         })
     })
@@ -21,22 +19,13 @@ async fn visible(db: &Db, scope: Scope) -> Vec<String> {
 }
 
 async fn raise(tx: &Tx, tenant: &'static str) -> Result<u64, Error> {
-    tx.execute(
-        "UPDATE goals.epochs SET epoch = epoch + 1 WHERE tenant_id = $1",
-        &[&tenant],
-    )
-    .await
+    tx.execute("UPDATE goals.epochs SET epoch = epoch + 1 WHERE tenant_id = $1", &[&tenant]).await
 }
 
 async fn epoch(db: &Db, of: &'static str) -> i64 {
     db.run_snapshot("epoch", Scope::Tenant(tenant(of)), move |tx| {
         Box::pin(async move {
-            let row = tx
-                .query_one(
-                    "SELECT epoch FROM goals.epochs WHERE tenant_id = $1",
-                    &[&of],
-                )
-                .await?;
+            let row = tx.query_one("SELECT epoch FROM goals.epochs WHERE tenant_id = $1", &[&of]).await?;
             Ok::<i64, Error>(row.get(0))
         })
     })
@@ -50,22 +39,11 @@ async fn a_scope_shows_its_tenant_and_nothing_of_it_stays_on_the_connection() {
     for _ in 0..10 {
         assert_eq!(visible(&db, Scope::Tenant(tenant("a"))).await, ["a"]);
         assert_eq!(visible(&db, Scope::Tenant(tenant("b"))).await, ["b"]);
-        assert_eq!(
-            visible(&db, Scope::Tenant(tenant("c"))).await,
-            Vec::<String>::new()
-        );
+        assert_eq!(visible(&db, Scope::Tenant(tenant("c"))).await, Vec::<String>::new());
     }
     assert_eq!(visible(&db, Scope::System("test")).await, ["a", "b"]);
-    let foreign = db
-        .run_tx("foreign", Scope::Tenant(tenant("a")), |tx| {
-            Box::pin(raise(tx, "b"))
-        })
-        .await
-        .unwrap();
-    assert_eq!(
-        foreign, 0,
-        "another tenant's row cannot be reached even when named"
-    );
+    let foreign = db.run_tx("foreign", Scope::Tenant(tenant("a")), |tx| Box::pin(raise(tx, "b"))).await.unwrap();
+    assert_eq!(foreign, 0, "another tenant's row cannot be reached even when named");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,13 +86,11 @@ async fn deadlocks_are_run_again_and_both_commit() {
                 let (attempts, meet) = (Arc::clone(&attempts), Arc::clone(&meet));
                 Box::pin(async move {
                     let attempt = attempts.fetch_add(1, SeqCst);
-                    tx.query("SELECT pg_advisory_xact_lock(hashtext($1))", &[&first])
-                        .await?;
+                    tx.query("SELECT pg_advisory_xact_lock(hashtext($1))", &[&first]).await?;
                     if attempt < 2 {
                         meet.wait().await;
                     }
-                    tx.query("SELECT pg_advisory_xact_lock(hashtext($1))", &[&second])
-                        .await?;
+                    tx.query("SELECT pg_advisory_xact_lock(hashtext($1))", &[&second]).await?;
                     Ok::<_, Error>(())
                 })
             })
@@ -124,10 +100,7 @@ async fn deadlocks_are_run_again_and_both_commit() {
     let (x, y) = tokio::join!(one("x", "y"), one("y", "x"));
     x.unwrap();
     y.unwrap();
-    assert!(
-        attempts.load(SeqCst) > 2,
-        "the server did find the deadlock"
-    );
+    assert!(attempts.load(SeqCst) > 2, "the server did find the deadlock");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,11 +127,7 @@ async fn a_panic_or_a_swallowed_failure_commits_nothing() {
     assert!(matches!(poisoned, Err(Error::Poisoned("swallows"))));
     assert_eq!(epoch(&db, "a").await, 1);
     for _ in 0..8 {
-        assert_eq!(
-            visible(&db, Scope::Tenant(tenant("b"))).await,
-            ["b"],
-            "no poisoned connection is handed out"
-        );
+        assert_eq!(visible(&db, Scope::Tenant(tenant("b"))).await, ["b"], "no poisoned connection is handed out");
     }
 }
 
@@ -181,13 +150,7 @@ async fn a_transaction_that_takes_too_long_is_cancelled_on_the_server() {
     for _ in 0..100 {
         let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(4)%' \
              AND pid <> pg_backend_pid() AND state = 'active'";
-        if superuser
-            .query_one(sleeping, &[])
-            .await
-            .unwrap()
-            .get::<_, i64>(0)
-            == 0
-        {
+        if superuser.query_one(sleeping, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             assert_eq!(epoch(&db, "a").await, 1);
             return;
         }
@@ -201,10 +164,7 @@ async fn the_self_check_passes_and_names_what_is_missing() {
     let (database, db) = goals().await;
     assert_eq!(db.self_check().await.unwrap(), Ok(()));
     let superuser = database.superuser().await.unwrap();
-    superuser
-        .batch_execute("ALTER TABLE goals.goals NO FORCE ROW LEVEL SECURITY")
-        .await
-        .unwrap();
+    superuser.batch_execute("ALTER TABLE goals.goals NO FORCE ROW LEVEL SECURITY").await.unwrap();
     let sentence = db.self_check().await.unwrap().unwrap_err();
     assert!(sentence.contains("goals.goals"), "{sentence}");
     superuser
@@ -216,11 +176,5 @@ async fn the_self_check_passes_and_names_what_is_missing() {
     let mut as_superuser = database.settings("goals");
     as_superuser.url = database.superuser_url();
     let db = Db::connect(&as_superuser, "goals", tokio::runtime::Handle::current()).unwrap();
-    assert!(
-        db.self_check()
-            .await
-            .unwrap()
-            .unwrap_err()
-            .contains("superuser")
-    );
+    assert!(db.self_check().await.unwrap().unwrap_err().contains("superuser"));
 }

@@ -20,10 +20,7 @@ pub struct Environment {
 
 impl Environment {
     /// Those of this process.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "settings are read here and nowhere else"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "settings are read here and nowhere else")]
     pub fn of_process() -> Self {
         std::env::vars_os().collect()
     }
@@ -33,8 +30,7 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
         let ours = |(name, text): (K, V)| {
             let name = name.into().into_string().ok()?;
-            name.starts_with(PREFIX)
-                .then(|| (name, text.into().into_string()))
+            name.starts_with(PREFIX).then(|| (name, text.into().into_string()))
         };
         let mut variables: Vec<_> = variables.into_iter().filter_map(ours).collect();
         variables.sort();
@@ -65,32 +61,18 @@ impl Layer {
         base: &Config,
         from_files: &BTreeSet<String>,
     ) -> Result<Self, SettingsError> {
-        let mut layer = Self {
-            values: Vec::new(),
-            secret_files: Vec::new(),
-        };
+        let mut layer = Self { values: Vec::new(), secret_files: Vec::new() };
         for (variable, text) in &environment.variables {
-            let text = text.clone().map_err(|_| SettingsError::NotUtf8 {
-                variable: variable.clone(),
-            })?;
+            let text = text.clone().map_err(|_| SettingsError::NotUtf8 { variable: variable.clone() })?;
             let key = key_of(variable)?;
             let from_file = from_files.contains(&key);
-            let (key, text) = if from_file {
-                layer.read(&key, &text)?
-            } else {
-                (key, text)
-            };
+            let (key, text) = if from_file { layer.read(&key, &text)? } else { (key, text) };
             if let Some(twice) = layer.variable(&key) {
                 let (first, second) = (twice.to_owned(), variable.clone());
                 return Err(SettingsError::Twice { key, first, second });
             }
             let value = like(base, &key, &text);
-            layer.values.push(Setting {
-                variable: variable.clone(),
-                key,
-                value,
-                from_file,
-            });
+            layer.values.push(Setting { variable: variable.clone(), key, value, from_file });
         }
         Ok(layer)
     }
@@ -103,34 +85,20 @@ impl Layer {
             let (key, path) = (key.clone(), path.clone());
             SettingsError::SecretFile { key, path, reason }
         })?;
-        self.secret_files.push(SecretFile {
-            key: key.clone(),
-            path,
-            content: content.clone(),
-        });
+        self.secret_files.push(SecretFile { key: key.clone(), path, content: content.clone() });
         Ok((key, content))
     }
 
     /// The variable that set `key`.
     pub(super) fn variable(&self, key: &str) -> Option<&str> {
-        self.values
-            .iter()
-            .find(|value| value.key == key)
-            .map(|value| value.variable.as_str())
+        self.values.iter().find(|value| value.key == key).map(|value| value.variable.as_str())
     }
 
     /// The variable that set `key` or something in the table of that name.
     pub(super) fn variable_within(&self, key: &str) -> Option<&str> {
-        let within = |value: &&Setting| {
-            value
-                .key
-                .strip_prefix(key)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.values
-            .iter()
-            .find(within)
-            .map(|value| value.variable.as_str())
+        let within =
+            |value: &&Setting| value.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.values.iter().find(within).map(|value| value.variable.as_str())
     }
 
     /// Whether `key` was set by a variable that may as well name a file.
@@ -147,11 +115,7 @@ impl Source for Layer {
 
     fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
         let value = |set: &Setting| Value::new(Some(&set.variable), set.value.clone());
-        Ok(self
-            .values
-            .iter()
-            .map(|set| (set.key.clone(), value(set)))
-            .collect())
+        Ok(self.values.iter().map(|set| (set.key.clone(), value(set))).collect())
     }
 }
 
@@ -160,35 +124,22 @@ impl Source for Layer {
 pub(super) fn read_secret(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        Err("it is empty".to_owned())
-    } else {
-        Ok(text.to_owned())
-    }
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// `GOALPOST__HTTP__PORT` → `http.port`.
 fn key_of(variable: &str) -> Result<String, SettingsError> {
-    let segments: Vec<String> = variable[PREFIX.len()..]
-        .split("__")
-        .map(str::to_ascii_lowercase)
-        .collect();
+    let segments: Vec<String> = variable[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
     let named = |segment: &String| {
         !segment.is_empty()
-            && segment
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             && !segment.starts_with('_')
     };
     if segments.iter().all(named) {
         return Ok(segments.join("."));
     }
     let (key, origin) = (segments.join("."), variable.to_owned());
-    Err(SettingsError::Unknown {
-        key,
-        origin,
-        known: String::new(),
-    })
+    Err(SettingsError::Unknown { key, origin, known: String::new() })
 }
 
 /// `text` as the type that the lower layers have for `key`: a comma separates the items of a list.
@@ -200,13 +151,8 @@ fn like(base: &Config, key: &str, text: &str) -> ValueKind {
         Some(ValueKind::Float(_)) => text.trim().parse().ok().map(ValueKind::Float),
         Some(ValueKind::Boolean(_)) => text.trim().parse().ok().map(ValueKind::Boolean),
         Some(ValueKind::Array(_)) => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
-            Some(ValueKind::Array(
-                items.map(|item| Value::new(None, item)).collect(),
-            ))
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(ValueKind::Array(items.map(|item| Value::new(None, item)).collect()))
         }
         _ => None,
     };

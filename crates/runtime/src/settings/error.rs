@@ -82,27 +82,16 @@ pub enum SettingsError {
 impl SettingsError {
     pub(super) fn built_in(error: &ConfigError) -> Self {
         let (key, origin) = ("*".to_owned(), "the built-in defaults".to_owned());
-        Self::Invalid {
-            key,
-            origin,
-            reason: one_line(error),
-        }
+        Self::Invalid { key, origin, reason: one_line(error) }
     }
 
     pub(super) fn file(path: Option<&Path>, error: &ConfigError) -> Self {
         let path = path.map(Path::to_path_buf).unwrap_or_default();
-        Self::File {
-            path,
-            reason: one_line(error),
-        }
+        Self::File { path, reason: one_line(error) }
     }
 
     /// From an error of serde at `path`.
-    pub(super) fn from_serde(
-        path: &str,
-        error: ConfigError,
-        origin_of: impl Fn(&str) -> String,
-    ) -> Self {
+    pub(super) fn from_serde(path: &str, error: ConfigError, origin_of: impl Fn(&str) -> String) -> Self {
         let error = innermost(error);
         if let ConfigError::NotFound(key) = error {
             let variable = format!("GOALPOST__{}", key.replace('.', "__").to_ascii_uppercase());
@@ -112,22 +101,14 @@ impl SettingsError {
         if let Some((field, rest)) = quoted(&text, "unknown field `") {
             let key = within(path, field);
             let known = rest.strip_prefix(", ").map(|known| format!(": {known}"));
-            return Self::Unknown {
-                origin: origin_of(&key),
-                key,
-                known: known.unwrap_or_default(),
-            };
+            return Self::Unknown { origin: origin_of(&key), key, known: known.unwrap_or_default() };
         }
         let reason = match &error {
             _ if !is_secret(path) => text,
             ConfigError::Type { expected, .. } => format!("expected {expected}"),
             _ => "its value is not shown, for it is a secret".to_owned(),
         };
-        Self::Invalid {
-            key: path.to_owned(),
-            origin: origin_of(path),
-            reason,
-        }
+        Self::Invalid { key: path.to_owned(), origin: origin_of(path), reason }
     }
 }
 
@@ -135,26 +116,15 @@ impl SettingsError {
 fn innermost(error: ConfigError) -> ConfigError {
     match error {
         ConfigError::At { error, .. } => innermost(*error),
-        ConfigError::Type {
-            unexpected,
-            expected,
-            ..
-        } => ConfigError::Type {
-            origin: None,
-            unexpected,
-            expected,
-            key: None,
-        },
+        ConfigError::Type { unexpected, expected, .. } => {
+            ConfigError::Type { origin: None, unexpected, expected, key: None }
+        }
         other => other,
     }
 }
 
 fn one_line(error: &ConfigError) -> String {
-    error
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Splits "unknown field `x`, expected …" into `x` and the rest.

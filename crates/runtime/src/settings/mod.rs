@@ -66,20 +66,12 @@ pub fn load<S: DeserializeOwned>(
     environment: &Environment,
 ) -> Result<Loaded<S>, SettingsError> {
     let mut builder = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
-    let built_in = builder
-        .build_cloned()
-        .map_err(|error| SettingsError::built_in(&error))?;
+    let built_in = builder.build_cloned().map_err(|error| SettingsError::built_in(&error))?;
     if let Some(path) = file {
         builder = builder.add_source(File::from(path).format(FileFormat::Toml).required(true));
     }
-    let base = builder
-        .build_cloned()
-        .map_err(|error| SettingsError::file(file, &error))?;
-    let origins = Origins {
-        built_in,
-        base: base.clone(),
-        file: file.map(Path::to_path_buf),
-    };
+    let base = builder.build_cloned().map_err(|error| SettingsError::file(file, &error))?;
+    let origins = Origins { built_in, base: base.clone(), file: file.map(Path::to_path_buf) };
 
     // Whether `a.b_file` is a setting or names a file for `a.b` is known by `S` alone: it is taken
     // for a setting first, and for a file once `S` has refused it.
@@ -87,23 +79,13 @@ pub fn load<S: DeserializeOwned>(
     loop {
         let layer = Layer::new(environment, &base, &from_files)?;
         let merged = builder.clone().add_source(layer.clone());
-        let merged = merged
-            .build()
-            .map_err(|error| SettingsError::built_in(&error))?;
+        let merged = merged.build().map_err(|error| SettingsError::built_in(&error))?;
         let (settings, refused) = deserialize::<S>(&merged, &layer, &origins);
-        let candidates: Vec<String> = refused
-            .into_iter()
-            .filter(|key| layer.may_name_a_file(key))
-            .collect();
+        let candidates: Vec<String> = refused.into_iter().filter(|key| layer.may_name_a_file(key)).collect();
         if candidates.is_empty() {
             let (settings, secret_files) = (settings?, layer.secret_files);
             let life = life(&merged)?;
-            return Ok(Loaded {
-                settings,
-                life,
-                merged,
-                secret_files,
-            });
+            return Ok(Loaded { settings, life, merged, secret_files });
         }
         from_files.extend(candidates);
     }
@@ -130,12 +112,7 @@ impl Origins {
 }
 
 fn differs(built_in: &Config, base: &Config, key: &str) -> bool {
-    let value = |config: &Config| {
-        config
-            .get::<::config::Value>(key)
-            .ok()
-            .map(|value| value.kind)
-    };
+    let value = |config: &Config| config.get::<::config::Value>(key).ok().map(|value| value.kind);
     value(built_in) != value(base)
 }
 
@@ -153,14 +130,7 @@ fn deserialize<S: DeserializeOwned>(
         Ok(_) if !unknown.is_empty() => {
             let key = unknown[0].clone();
             let origin = origins.of(&key, layer);
-            (
-                Err(SettingsError::Unknown {
-                    key,
-                    origin,
-                    known: String::new(),
-                }),
-                unknown,
-            )
+            (Err(SettingsError::Unknown { key, origin, known: String::new() }), unknown)
         }
         Ok(settings) => (Ok(settings), unknown),
         Err(error) => {
@@ -178,8 +148,6 @@ fn life(merged: &Config) -> Result<Life, SettingsError> {
     match merged.get::<Life>("life") {
         Ok(life) => Ok(life),
         Err(::config::ConfigError::NotFound(_)) => Ok(Life::default()),
-        Err(error) => Err(SettingsError::from_serde("life", error, |_| {
-            "the settings".to_owned()
-        })),
+        Err(error) => Err(SettingsError::from_serde("life", error, |_| "the settings".to_owned())),
     }
 }

@@ -14,10 +14,7 @@ fn example() -> Command {
         directory.pop();
     }
     let mut command = Command::new(directory.with_file_name("examples").join("minimal"));
-    command
-        .env_clear()
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -26,11 +23,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 fn refused(command: &mut Command) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().unwrap();
+    let Output { status, stdout, stderr } = command.output().unwrap();
     assert_eq!(status.code(), Some(64), "{}", text(&stdout));
     assert_eq!(text(&stderr).lines().count(), 1, "{}", text(&stderr));
     text(&stderr).to_owned()
@@ -46,10 +39,7 @@ impl Running {
     fn start(variables: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().unwrap();
         let mut command = example();
-        command.env(
-            "GOALPOST__EXAMPLE__JOURNAL",
-            directory.path().join("journal"),
-        );
+        command.env("GOALPOST__EXAMPLE__JOURNAL", directory.path().join("journal"));
         let child = command.envs(variables.iter().copied()).spawn().unwrap();
         Self { child, directory }
     }
@@ -65,35 +55,20 @@ impl Running {
     fn await_journal(&self, wanted: &str) {
         let limit = Instant::now() + Duration::from_secs(20);
         while !self.journal().contains(wanted) {
-            assert!(
-                Instant::now() < limit,
-                "no {wanted:?} in {:?}",
-                self.journal()
-            );
+            assert!(Instant::now() < limit, "no {wanted:?} in {:?}", self.journal());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     fn ended(&mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut log = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut log).unwrap();
         (status.code(), log)
     }
 }
@@ -119,13 +94,8 @@ fn bad_settings_and_arguments_exit_with_64_and_one_sentence() {
 #[test]
 fn check_config_prints_the_effective_settings() {
     let mut command = example();
-    command
-        .arg("--check-config")
-        .env("GOALPOST__EXAMPLE__PASSWORD", "hunter2");
-    let output = command
-        .env("GOALPOST__LIFE__GRACE_SECONDS", "9")
-        .output()
-        .unwrap();
+    command.arg("--check-config").env("GOALPOST__EXAMPLE__PASSWORD", "hunter2");
+    let output = command.env("GOALPOST__LIFE__GRACE_SECONDS", "9").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let settings: toml::Table = text(&output.stdout).parse().unwrap();
     assert_eq!(settings["life"]["grace_seconds"].as_integer(), Some(9));
@@ -141,14 +111,8 @@ fn sigterm_ends_in_stages_with_0() {
         running.signal(signal);
         let (code, log) = running.ended();
         assert_eq!(code, Some(0), "{log}");
-        assert_eq!(
-            running.journal(),
-            "started 0 \nstopping\ndraining\nflushing\n"
-        );
-        assert!(
-            log.lines().all(|line| line.starts_with('{')),
-            "JSON lines: {log}"
-        );
+        assert_eq!(running.journal(), "started 0 \nstopping\ndraining\nflushing\n");
+        assert!(log.lines().all(|line| line.starts_with('{')), "JSON lines: {log}");
     }
 }
 
@@ -160,10 +124,8 @@ fn a_dead_task_ends_the_process_with_its_reason() {
         ("panic", "task `worker` panicked: out of luck"),
         ("unstartable", "minimal could not start: cannot be started"),
     ] {
-        let mut running = Running::start(&[
-            ("GOALPOST__EXAMPLE__WORKER", worker),
-            ("GOALPOST__LIFE__GRACE_SECONDS", "60"),
-        ]);
+        let mut running =
+            Running::start(&[("GOALPOST__EXAMPLE__WORKER", worker), ("GOALPOST__LIFE__GRACE_SECONDS", "60")]);
         let (code, log) = running.ended();
         assert_eq!(code, Some(1), "{worker}: {log}");
         assert!(log.contains(reason), "{worker}: {log}");
@@ -181,18 +143,11 @@ fn a_second_signal_skips_to_the_end() {
     let began = Instant::now();
     running.signal("-TERM");
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(
-        running.child.try_wait().unwrap(),
-        None,
-        "the first one waits"
-    );
+    assert_eq!(running.child.try_wait().unwrap(), None, "the first one waits");
     running.signal("-TERM");
     let (code, log) = running.ended();
     assert_eq!(code, Some(1));
-    assert!(
-        log.contains("not finished in time, aborted: worker"),
-        "{log}"
-    );
+    assert!(log.contains("not finished in time, aborted: worker"), "{log}");
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 

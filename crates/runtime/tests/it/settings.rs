@@ -98,22 +98,13 @@ fn later_layers_win() {
     ]);
     let loaded = load::<Settings>(DEFAULTS, Some(file.path()), &variables).unwrap();
     let settings = loaded.settings;
-    assert_eq!(
-        (settings.http.host.as_str(), settings.http.port),
-        ("0.0.0.0", 2)
-    );
+    assert_eq!((settings.http.host.as_str(), settings.http.port), ("0.0.0.0", 2));
     assert_eq!(settings.bus.names, ["a.b", "c"]);
     assert!((settings.bus.ratio - 1.0).abs() < f64::EPSILON);
     assert!(!settings.bus.strict);
-    assert_eq!(
-        settings.bus.limits,
-        BTreeMap::from([("batch".into(), 7), ("chunk".into(), 9)])
-    );
+    assert_eq!(settings.bus.limits, BTreeMap::from([("batch".into(), 7), ("chunk".into(), 9)]));
     assert_eq!(loaded.life.grace_seconds, 0);
-    assert_eq!(
-        loaded.life.drain_seconds, 15,
-        "a default of the section itself"
-    );
+    assert_eq!(loaded.life.drain_seconds, 15, "a default of the section itself");
 }
 
 #[test]
@@ -135,19 +126,9 @@ fn a_secret_is_read_from_its_file() {
     ])
     .unwrap();
     assert_eq!(loaded.settings.database.unwrap().url, "postgres://u:p@h/db");
-    assert_eq!(
-        loaded.settings.bus.signing_key.unwrap().expose(),
-        "postgres://u:p@h/db"
-    );
-    assert_eq!(
-        loaded.settings.http.announce_file.unwrap(),
-        PathBuf::from("/tmp/announce")
-    );
-    let keys: Vec<&str> = loaded
-        .secret_files
-        .iter()
-        .map(|file| file.key.as_str())
-        .collect();
+    assert_eq!(loaded.settings.bus.signing_key.unwrap().expose(), "postgres://u:p@h/db");
+    assert_eq!(loaded.settings.http.announce_file.unwrap(), PathBuf::from("/tmp/announce"));
+    let keys: Vec<&str> = loaded.secret_files.iter().map(|file| file.key.as_str()).collect();
     assert_eq!(keys, ["bus.signing_key", "database.url"]);
     assert!(!format!("{:?}", loaded.secret_files).contains("postgres"));
 }
@@ -155,18 +136,12 @@ fn a_secret_is_read_from_its_file() {
 #[test]
 fn a_bad_secret_file_is_named() {
     let missing = sentence(with(&[("GOALPOST__DATABASE__URL_FILE", "/nowhere/url")]));
-    assert!(
-        missing.starts_with("the file /nowhere/url for the setting `database.url`"),
-        "{missing}"
-    );
+    assert!(missing.starts_with("the file /nowhere/url for the setting `database.url`"), "{missing}");
     let empty = file("\n");
     let path = empty.path().to_str().unwrap();
     let said = sentence(with(&[("GOALPOST__DATABASE__URL_FILE", path)]));
     assert!(said.ends_with("cannot be used: it is empty"), "{said}");
-    let twice = [
-        ("GOALPOST__DATABASE__URL", "x"),
-        ("GOALPOST__DATABASE__URL_FILE", "/etc/hostname"),
-    ];
+    let twice = [("GOALPOST__DATABASE__URL", "x"), ("GOALPOST__DATABASE__URL_FILE", "/etc/hostname")];
     assert_eq!(
         sentence(with(&twice)),
         "the setting `database.url` is given twice, by GOALPOST__DATABASE__URL and by \
@@ -191,17 +166,11 @@ fn what_is_unknown_is_refused_by_name() {
         ("GOALPOST__BUS__NAME", "bus.name"),
     ] {
         let said = sentence(with(&[(variable, "1")]));
-        assert!(
-            said.starts_with(&format!("unknown setting `{key}` (from {variable})")),
-            "{said}"
-        );
+        assert!(said.starts_with(&format!("unknown setting `{key}` (from {variable})")), "{said}");
     }
     let file = file("[http]\nprot = 1\n");
     let said = sentence(load(DEFAULTS, Some(file.path()), &environment(&[])));
-    let place = format!(
-        "unknown setting `http.prot` (from {})",
-        file.path().display()
-    );
+    let place = format!("unknown setting `http.prot` (from {})", file.path().display());
     assert!(said.starts_with(&place), "{said}");
 }
 
@@ -213,37 +182,22 @@ fn what_is_missing_or_wrong_is_refused_by_name() {
          GOALPOST__DATABASE__URL, or as the path of a file in GOALPOST__DATABASE__URL_FILE"
     );
     let said = sentence(with(&[("GOALPOST__HTTP__PORT", "70000")]));
-    assert!(
-        said.starts_with("the setting `http.port` (from GOALPOST__HTTP__PORT) is not valid: "),
-        "{said}"
-    );
+    assert!(said.starts_with("the setting `http.port` (from GOALPOST__HTTP__PORT) is not valid: "), "{said}");
     assert!(said.contains("70000"), "{said}");
     let said = sentence(with(&[("GOALPOST__HTTP__PORT", "eighty")]));
-    assert!(
-        said.contains("`http.port`") && said.contains("eighty"),
-        "{said}"
-    );
+    assert!(said.contains("`http.port`") && said.contains("eighty"), "{said}");
     let said = sentence(with(&[("GOALPOST__HTTP", "x")]));
-    assert!(
-        said.contains("`http` (from GOALPOST__HTTP) is not valid"),
-        "{said}"
-    );
+    assert!(said.contains("`http` (from GOALPOST__HTTP) is not valid"), "{said}");
     let bad = file("[database]\nurl = [\"hunter2\"]\n");
     let said = sentence(load(DEFAULTS, Some(bad.path()), &environment(&[])));
-    assert!(
-        said.contains("`database.url`") && !said.contains("hunter2"),
-        "{said}"
-    );
+    assert!(said.contains("`database.url`") && !said.contains("hunter2"), "{said}");
 }
 
 #[test]
 fn a_bad_file_is_named() {
     let broken = file("[http\nport");
     let said = sentence(load(DEFAULTS, Some(broken.path()), &environment(&[])));
-    assert!(
-        said.contains(&broken.path().display().to_string()),
-        "{said}"
-    );
+    assert!(said.contains(&broken.path().display().to_string()), "{said}");
     let nowhere = PathBuf::from("/nowhere/settings.toml");
     let said = sentence(load(DEFAULTS, Some(&nowhere), &environment(&[])));
     assert!(said.contains("/nowhere/settings.toml"), "{said}");

@@ -11,20 +11,12 @@ fn context(life: Life) -> Context<()> {
 }
 
 fn quick() -> Life {
-    Life {
-        grace_seconds: 0,
-        drain_seconds: 1,
-        flush_seconds: 1,
-        ..Life::default()
-    }
+    Life { grace_seconds: 0, drain_seconds: 1, flush_seconds: 1, ..Life::default() }
 }
 
 #[tokio::test]
 async fn a_service_ends_in_stages() {
-    let life = Life {
-        grace_seconds: 1,
-        ..quick()
-    };
+    let life = Life { grace_seconds: 1, ..quick() };
     let context = context(life);
     let (running, shutdown) = (context.running(), context.shutdown.clone());
     let journal = Arc::new(Mutex::new(Vec::new()));
@@ -49,69 +41,38 @@ async fn a_service_ends_in_stages() {
     shutdown.begin();
     shutdown.stopping().cancelled().await;
     assert!(shutdown.is_stopping());
-    assert!(
-        !shutdown.draining().is_cancelled(),
-        "it serves on for the grace"
-    );
+    assert!(!shutdown.draining().is_cancelled(), "it serves on for the grace");
     assert_eq!(running.ended().await, Ok(()));
     assert!(began.elapsed() >= Duration::from_secs(1));
     let journal = journal.lock().unwrap();
-    assert_eq!(
-        *journal,
-        ["consumer draining", "consumer done", "relay flushing"]
-    );
+    assert_eq!(*journal, ["consumer draining", "consumer done", "relay flushing"]);
 }
 
 #[tokio::test]
 async fn a_task_that_returns_unasked_ends_the_service() {
     // A long grace: it is skipped.
-    let context = context(Life {
-        grace_seconds: 60,
-        ..quick()
-    });
+    let context = context(Life { grace_seconds: 60, ..quick() });
     let draining = context.shutdown.draining();
-    context
-        .tasks
-        .spawn("other", async move { draining.cancelled().await });
+    context.tasks.spawn("other", async move { draining.cancelled().await });
     context.tasks.spawn("worker", async {});
     let ended = context.running().ended().await;
     assert_eq!(ended, Err(Failure::Ended { task: "worker" }));
-    assert_eq!(
-        ended.unwrap_err().to_string(),
-        "task `worker` ended unasked"
-    );
+    assert_eq!(ended.unwrap_err().to_string(), "task `worker` ended unasked");
 }
 
 #[tokio::test]
 async fn errors_and_panics_end_the_service_with_their_reason() {
     let failing = context(quick());
-    failing.tasks.spawn("worker", async {
-        Err::<(), _>(anyhow::anyhow!("no disk").context("cannot write"))
-    });
+    failing.tasks.spawn("worker", async { Err::<(), _>(anyhow::anyhow!("no disk").context("cannot write")) });
     let ended = failing.running().ended().await;
     let reason = "cannot write: no disk".to_owned();
-    assert_eq!(
-        ended,
-        Err(Failure::Failed {
-            task: "worker",
-            reason
-        })
-    );
+    assert_eq!(ended, Err(Failure::Failed { task: "worker", reason }));
 
     let panicking = context(quick());
     let stopping = panicking.shutdown.is_stopping();
-    panicking.tasks.spawn_last(
-        "relay",
-        async move { assert!(stopping, "at the {}", "disco") },
-    );
+    panicking.tasks.spawn_last("relay", async move { assert!(stopping, "at the {}", "disco") });
     let ended = panicking.running().ended().await;
-    assert_eq!(
-        ended,
-        Err(Failure::Panicked {
-            task: "relay",
-            reason: "at the disco".into()
-        })
-    );
+    assert_eq!(ended, Err(Failure::Panicked { task: "relay", reason: "at the disco".into() }));
 }
 
 #[tokio::test]
@@ -123,21 +84,12 @@ async fn an_error_while_ending_counts_too() {
         Err::<(), _>(std::io::Error::other("lost a request"))
     });
     let ended = context.running().stop().await;
-    assert_eq!(
-        ended,
-        Err(Failure::Failed {
-            task: "server",
-            reason: "lost a request".into()
-        })
-    );
+    assert_eq!(ended, Err(Failure::Failed { task: "server", reason: "lost a request".into() }));
 }
 
 #[tokio::test]
 async fn what_does_not_end_is_aborted_and_named() {
-    let context = context(Life {
-        flush_seconds: 0,
-        ..quick()
-    });
+    let context = context(Life { flush_seconds: 0, ..quick() });
     let guard = Arc::new(());
     for name in ["one", "two"] {
         let guard = Arc::clone(&guard);
@@ -147,12 +99,7 @@ async fn what_does_not_end_is_aborted_and_named() {
         });
     }
     let ended = context.running().stop().await;
-    assert_eq!(
-        ended,
-        Err(Failure::Unfinished {
-            tasks: vec!["one", "two"]
-        })
-    );
+    assert_eq!(ended, Err(Failure::Unfinished { tasks: vec!["one", "two"] }));
     while Arc::strong_count(&guard) > 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -160,22 +107,13 @@ async fn what_does_not_end_is_aborted_and_named() {
 
 #[tokio::test]
 async fn a_second_request_to_end_skips_the_waiting() {
-    let context = context(Life {
-        grace_seconds: 60,
-        drain_seconds: 60,
-        ..quick()
-    });
+    let context = context(Life { grace_seconds: 60, drain_seconds: 60, ..quick() });
     context.tasks.spawn("stuck", std::future::pending::<()>());
     let began = Instant::now();
     context.shutdown.begin();
     context.shutdown.begin();
     let ended = context.running().ended().await;
-    assert_eq!(
-        ended,
-        Err(Failure::Unfinished {
-            tasks: vec!["stuck"]
-        })
-    );
+    assert_eq!(ended, Err(Failure::Unfinished { tasks: vec!["stuck"] }));
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
@@ -184,9 +122,7 @@ async fn a_test_context_ends_without_grace() {
     let context = Context::for_test(7);
     assert_eq!(context.settings, 7);
     let draining = context.shutdown.draining();
-    context
-        .tasks
-        .spawn("server", async move { draining.cancelled().await });
+    context.tasks.spawn("server", async move { draining.cancelled().await });
     let began = Instant::now();
     assert_eq!(context.running().stop().await, Ok(()));
     assert!(began.elapsed() < Duration::from_secs(1));

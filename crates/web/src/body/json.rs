@@ -6,9 +6,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use domain::fault::Fault;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
@@ -22,8 +20,7 @@ const MESSAGE_MAX_CHARS: usize = 300;
 /// # Errors
 /// 400 `invalid_utf8` or `byte_order_mark`.
 pub fn text(body: &[u8]) -> Result<&str, Problem> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Problem::bad_request("invalid_utf8", "the body is not UTF-8"))?;
+    let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("invalid_utf8", "the body is not UTF-8"))?;
     if text.starts_with('\u{feff}') {
         let message = "the body starts with a byte order mark";
         return Err(Problem::bad_request("byte_order_mark", message));
@@ -52,19 +49,14 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn sound(text: &str) -> Result<(), Problem> {
     let found = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let checked = Sound(&found)
-        .deserialize(&mut reader)
-        .and_then(|()| reader.end());
+    let checked = Sound(&found).deserialize(&mut reader).and_then(|()| reader.end());
     let Err(error) = checked else { return Ok(()) };
     if let Some(fault) = found.into_inner() {
         return Err(fault.into());
     }
     let message = error.to_string();
     if message.starts_with("recursion limit") {
-        return Err(Problem::bad_request(
-            "too_deep",
-            "the JSON is nested too deeply",
-        ));
+        return Err(Problem::bad_request("too_deep", "the JSON is nested too deeply"));
     }
     let what = match error.classify() {
         Category::Eof => "the JSON ends too early".to_owned(),
@@ -93,10 +85,7 @@ impl Sound<'_> {
 
     fn check_text<E: Error>(self, text: &str) -> Result<(), E> {
         if text.contains('\0') {
-            return Err(self.refuse(Fault::new(
-                "nul_character",
-                "must not contain a NUL character",
-            )));
+            return Err(self.refuse(Fault::new("nul_character", "must not contain a NUL character")));
         }
         Ok(())
     }
@@ -169,9 +158,7 @@ impl<'de> Visitor<'de> for Sound<'_> {
 /// A fault of the data, from serde's error and the path to it.
 fn fault_at(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Fault {
     let message = error.to_string();
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(message, _)| message);
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     let (code, field) = if let Some(field) = quoted(message, "unknown field `") {
         ("unknown_field", Some(field))
     } else if let Some(field) = quoted(message, "missing field `") {
@@ -185,17 +172,12 @@ fn fault_at(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Faul
     };
     let mut segments: Vec<String> = path.iter().filter_map(segment).collect();
     if let Some(field) = field
-        && segments
-            .last()
-            .is_none_or(|last| last != field || code == "missing_field")
+        && segments.last().is_none_or(|last| last != field || code == "missing_field")
     {
         segments.push(field.to_owned());
     }
     let fault = Fault::new(code, shortened(message));
-    segments
-        .iter()
-        .rev()
-        .fold(fault, |fault, segment| fault.within(segment))
+    segments.iter().rev().fold(fault, |fault, segment| fault.within(segment))
 }
 
 fn segment(segment: &Segment) -> Option<String> {
@@ -215,11 +197,7 @@ fn quoted<'t>(message: &'t str, start: &str) -> Option<&'t str> {
 fn shortened(message: &str) -> String {
     let mut characters = message.chars();
     let short: String = characters.by_ref().take(MESSAGE_MAX_CHARS).collect();
-    if characters.next().is_some() {
-        format!("{short}…")
-    } else {
-        short
-    }
+    if characters.next().is_some() { format!("{short}…") } else { short }
 }
 
 #[cfg(test)]
@@ -270,57 +248,26 @@ mod tests {
         let workflow: Workflow = json(body).unwrap();
         assert_eq!(workflow.logic, Some(Logic::AtLeast(2)));
         assert_eq!(workflow.goals.len(), 1);
-        assert_eq!(
-            workflow.extra.unwrap().get(),
-            r#"{"amount": 99.999999999999999999}"#
-        );
+        assert_eq!(workflow.extra.unwrap().get(), r#"{"amount": 99.999999999999999999}"#);
     }
 
     #[test]
     fn every_fault_has_its_code_and_place() {
         let cases = [
             (r#"{"name":"w","nmae":1}"#, "unknown_field", "/nmae"),
-            (
-                r#"{"name":"w","goals":[{"position":1},{"position":1,"x/y":2}]}"#,
-                "unknown_field",
-                "/goals/1/x~1y",
-            ),
+            (r#"{"name":"w","goals":[{"position":1},{"position":1,"x/y":2}]}"#, "unknown_field", "/goals/1/x~1y"),
             ("{}", "missing_field", "/name"),
-            (
-                r#"{"name":"w","goals":[{}]}"#,
-                "missing_field",
-                "/goals/0/position",
-            ),
+            (r#"{"name":"w","goals":[{}]}"#, "missing_field", "/goals/0/position"),
             (r#"{"name":7}"#, "invalid_type", "/name"),
             (r#"{"name":"w","goals":{}}"#, "invalid_type", "/goals"),
-            (
-                r#"{"name":"w","goals":[{"position":99999}]}"#,
-                "invalid_value",
-                "/goals/0/position",
-            ),
+            (r#"{"name":"w","goals":[{"position":99999}]}"#, "invalid_value", "/goals/0/position"),
             (r#"{"name":"w","logic":"some"}"#, "invalid_value", "/logic"),
-            (
-                r#"{"name":"w","logic":{"at_least":"x"}}"#,
-                "invalid_type",
-                "/logic/at_least",
-            ),
+            (r#"{"name":"w","logic":{"at_least":"x"}}"#, "invalid_type", "/logic/at_least"),
             (r#"{"name":"w","name":"v"}"#, "duplicate_key", "/name"),
-            (
-                r#"{"name":"w","extra":{"a":[{"b":1,"b":2}]}}"#,
-                "duplicate_key",
-                "/extra/a/0/b",
-            ),
+            (r#"{"name":"w","extra":{"a":[{"b":1,"b":2}]}}"#, "duplicate_key", "/extra/a/0/b"),
             (r#"{"name":"a\u0000b"}"#, "nul_character", "/name"),
-            (
-                r#"{"name":"w","extra":["\u0000"]}"#,
-                "nul_character",
-                "/extra/0",
-            ),
-            (
-                r#"{"name":"w","extra":{"\u0000":1}}"#,
-                "nul_character",
-                "/extra",
-            ),
+            (r#"{"name":"w","extra":["\u0000"]}"#, "nul_character", "/extra/0"),
+            (r#"{"name":"w","extra":{"\u0000":1}}"#, "nul_character", "/extra"),
             ("[]", "invalid_type", ""),
             ("7", "invalid_type", ""),
         ];
@@ -349,17 +296,10 @@ mod tests {
         for body in cases {
             assert_eq!(refused(body).0, "malformed_json", "{body}");
         }
-        let deep = format!(
-            "{{\"name\":\"w\",\"extra\":{}{}}}",
-            "[".repeat(200),
-            "]".repeat(200)
-        );
+        let deep = format!("{{\"name\":\"w\",\"extra\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert_eq!(refused(&deep).0, "too_deep");
         assert_eq!(refused("\u{feff}{}").0, "byte_order_mark");
-        assert_eq!(
-            json::<Workflow>(b"{\"name\":\"\xff\"}").unwrap_err().code,
-            "invalid_utf8"
-        );
+        assert_eq!(json::<Workflow>(b"{\"name\":\"\xff\"}").unwrap_err().code, "invalid_utf8");
     }
 
     #[test]

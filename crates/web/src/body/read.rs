@@ -30,15 +30,9 @@ pub struct Limits {
 
 impl Limits {
     /// A batch of events: 1 MiB in 10 s.
-    pub const EVENTS: Self = Self {
-        max_bytes: 1024 * 1024,
-        deadline_ms: 10_000,
-    };
+    pub const EVENTS: Self = Self { max_bytes: 1024 * 1024, deadline_ms: 10_000 };
     /// A configuration request: 256 KiB in 10 s.
-    pub const CONFIGURATION: Self = Self {
-        max_bytes: 256 * 1024,
-        deadline_ms: 10_000,
-    };
+    pub const CONFIGURATION: Self = Self { max_bytes: 256 * 1024, deadline_ms: 10_000 };
 }
 
 /// Reads the whole body of `request`.
@@ -67,11 +61,7 @@ where
     }
 }
 
-async fn collect<S>(
-    mut payload: S,
-    announced: Option<usize>,
-    limits: Limits,
-) -> Result<Bytes, Problem>
+async fn collect<S>(mut payload: S, announced: Option<usize>, limits: Limits) -> Result<Bytes, Problem>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
@@ -96,10 +86,7 @@ impl Held {
         let before = READING_BYTES.fetch_add(bytes, Ordering::Relaxed);
         self.0 += bytes;
         if before + bytes > READING_MAX_BYTES {
-            return Err(Problem::unavailable(
-                "overloaded",
-                "too many bodies are being read",
-            ));
+            return Err(Problem::unavailable("overloaded", "too many bodies are being read"));
         }
         Ok(())
     }
@@ -129,13 +116,7 @@ fn refuse_encoding(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 fn announced_bytes(request: &HttpRequest) -> Option<usize> {
-    request
-        .headers()
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large(limits: Limits) -> Problem {

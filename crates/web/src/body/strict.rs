@@ -43,24 +43,17 @@ async fn take<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> R
 }
 
 fn json_content(request: &HttpRequest) -> Result<(), Problem> {
-    let given = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
+    let given = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let mut parts = given.unwrap_or_default().split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let known = ["application/json", "application/merge-patch+json"];
     let utf8 = parts.all(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        !name.eq_ignore_ascii_case("charset")
-            || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
     if utf8 && known.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
     let message = "the body has to be application/json in UTF-8";
-    Err(Problem::unsupported_type(
-        "unsupported_content_type",
-        message,
-    ))
+    Err(Problem::unsupported_type("unsupported_content_type", message))
 }

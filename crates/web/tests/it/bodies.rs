@@ -8,9 +8,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::{Service, problem, raw, read_all, send, start};
 
 fn strict(service: &Service, body: &str) -> reqwest::RequestBuilder {
-    let request = service
-        .post("/strict")
-        .header("content-type", "application/json");
+    let request = service.post("/strict").header("content-type", "application/json");
     request.body(body.to_owned())
 }
 
@@ -19,11 +17,7 @@ async fn a_good_configuration_body_is_taken() {
     let service = start().await;
     let (status, _, thing) = send(strict(&service, r#"{"name":"a","size":3}"#)).await;
     assert_eq!((status, thing), (200, json!({ "name": "a", "size": 3 })));
-    for kind in [
-        "application/json; charset=UTF-8",
-        "Application/JSON",
-        "application/merge-patch+json",
-    ] {
+    for kind in ["application/json; charset=UTF-8", "Application/JSON", "application/merge-patch+json"] {
         let request = service.post("/strict").header("content-type", kind);
         assert_eq!(send(request.body(r#"{"name":"a"}"#)).await.0, 200, "{kind}");
     }
@@ -52,48 +46,24 @@ async fn faults_of_a_configuration_body_are_named() {
     }
     problem(strict(&service, &"{\"a\":".repeat(10_000)), 400, "too_deep").await;
     problem(strict(&service, "\u{feff}{}"), 400, "byte_order_mark").await;
-    let latin = service
-        .post("/strict")
-        .header("content-type", "application/json");
-    problem(
-        latin.body(b"{\"name\":\"\xe9\"}".to_vec()),
-        400,
-        "invalid_utf8",
-    )
-    .await;
+    let latin = service.post("/strict").header("content-type", "application/json");
+    problem(latin.body(b"{\"name\":\"\xe9\"}".to_vec()), 400, "invalid_utf8").await;
 }
 
 #[actix_web::test]
 async fn other_types_and_encodings_are_refused() {
     let service = start().await;
     let body = r#"{"name":"a"}"#;
-    for kind in [
-        "text/plain",
-        "application/json; charset=latin1",
-        "application/x-www-form-urlencoded",
-    ] {
-        let request = service
-            .post("/strict")
-            .header("content-type", kind)
-            .body(body);
+    for kind in ["text/plain", "application/json; charset=latin1", "application/x-www-form-urlencoded"] {
+        let request = service.post("/strict").header("content-type", kind).body(body);
         problem(request, 415, "unsupported_content_type").await;
     }
-    problem(
-        service.post("/strict").body(body),
-        415,
-        "unsupported_content_type",
-    )
-    .await;
+    problem(service.post("/strict").body(body), 415, "unsupported_content_type").await;
     for encoding in ["gzip", "br", "deflate, gzip"] {
         let request = strict(&service, body).header("content-encoding", encoding);
         problem(request, 415, "unsupported_content_encoding").await;
     }
-    assert_eq!(
-        send(strict(&service, body).header("content-encoding", "identity"))
-            .await
-            .0,
-        200
-    );
+    assert_eq!(send(strict(&service, body).header("content-encoding", "identity")).await.0, 200);
 }
 
 #[actix_web::test]
@@ -101,22 +71,14 @@ async fn the_limit_is_exact_and_an_announced_length_is_believed() {
     let service = start().await;
     let (status, _, length) = send(service.post("/small").body("x".repeat(1_000))).await;
     assert_eq!((status, length), (200, json!(1_000)));
-    problem(
-        service.post("/small").body("x".repeat(1_001)),
-        413,
-        "body_too_large",
-    )
-    .await;
+    problem(service.post("/small").body("x".repeat(1_001)), 413, "body_too_large").await;
     let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(256 * 1024));
     problem(strict(&service, &large), 413, "body_too_large").await;
 
     let head = "POST /small HTTP/1.1\nHost: x\nContent-Length: 99999999\n\n";
     let mut stream = raw(&service, head).await;
     let answer = read_all(&mut stream, Duration::from_millis(300)).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 413"),
-        "before any byte of it: {answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 413"), "before any byte of it: {answer}");
 }
 
 #[actix_web::test]
@@ -129,10 +91,7 @@ async fn a_stream_that_grows_too_large_is_stopped() {
         stream.write_all(chunk.as_bytes()).await.unwrap();
     }
     let answer = read_all(&mut stream, Duration::from_millis(300)).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 413"),
-        "while it is being sent: {answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 413"), "while it is being sent: {answer}");
     assert!(answer.contains("body_too_large"), "{answer}");
 }
 

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Service, Store, problem, send, start};
 
 fn with(service: &Service, path: &str, key: &str) -> reqwest::RequestBuilder {
-    service
-        .get(path)
-        .header("authorization", format!("Bearer {key}"))
+    service.get(path).header("authorization", format!("Bearer {key}"))
 }
 
 #[actix_web::test]
@@ -54,23 +52,10 @@ async fn a_route_that_names_its_tenant_hides_the_others() {
     let admin = service.store.add(Role::Admin, Some("acme")).text;
     let operator = service.store.add(Role::Operator, None).text;
     assert_eq!(send(with(&service, "/tenants/acme", &admin)).await.0, 200);
-    assert_eq!(
-        send(with(&service, "/tenants/other", &operator)).await.0,
-        200
-    );
-    problem(
-        with(&service, "/tenants/acme", &viewer),
-        403,
-        "role_too_low",
-    )
-    .await;
+    assert_eq!(send(with(&service, "/tenants/other", &operator)).await.0, 200);
+    problem(with(&service, "/tenants/acme", &viewer), 403, "role_too_low").await;
     problem(with(&service, "/tenants/other", &admin), 404, "not_found").await;
-    problem(
-        with(&service, "/tenants/no%20tenant", &operator),
-        404,
-        "not_found",
-    )
-    .await;
+    problem(with(&service, "/tenants/no%20tenant", &operator), 404, "not_found").await;
 }
 
 #[actix_web::test]
@@ -82,11 +67,7 @@ async fn keys_are_taken_from_either_header() {
         ("authorization", format!("bearer  {key} ")),
         ("x-api-key", key.clone()),
     ] {
-        assert_eq!(
-            send(service.get("/viewer").header(name, value)).await.0,
-            200,
-            "{name}"
-        );
+        assert_eq!(send(service.get("/viewer").header(name, value)).await.0, 200, "{name}");
     }
     problem(service.get("/viewer"), 401, "missing_credentials").await;
     let (_, headers, _) = send(service.get("/viewer")).await;
@@ -96,12 +77,7 @@ async fn keys_are_taken_from_either_header() {
         problem(request, 401, "invalid_credentials").await;
     }
     // A key in the query string would end in somebody's log.
-    problem(
-        service.get(&format!("/viewer?api_key={key}")),
-        401,
-        "missing_credentials",
-    )
-    .await;
+    problem(service.get(&format!("/viewer?api_key={key}")), 401, "missing_credentials").await;
 }
 
 #[actix_web::test]
@@ -134,10 +110,7 @@ async fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
     for answer in &mut answers {
         answer["instance"] = Value::Null;
     }
-    assert!(
-        answers.windows(2).all(|pair| pair[0] == pair[1]),
-        "{answers:?}"
-    );
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
 }
 
 /// A key with the id of another, another secret, and a good checksum.
@@ -156,12 +129,7 @@ fn forged(id: &str) -> String {
 }
 
 fn limits(ttl_ms: u64) -> LookupLimits {
-    LookupLimits {
-        ttl_ms,
-        found: 100,
-        missed: 100,
-        ..LookupLimits::default()
-    }
+    LookupLimits { ttl_ms, found: 100, missed: 100, ..LookupLimits::default() }
 }
 
 #[tokio::test]
@@ -175,10 +143,7 @@ async fn a_revocation_holds_after_the_ttl_and_a_new_key_is_seen() {
     assert_eq!(store.asked(), 1);
     store.revoke(&key.id);
     tokio::time::sleep(Duration::from_millis(250)).await;
-    assert_eq!(
-        keys.caller(&key.text).await.unwrap_err().code,
-        "invalid_credentials"
-    );
+    assert_eq!(keys.caller(&key.text).await.unwrap_err().code, "invalid_credentials");
     let later = store.add(Role::Editor, Some("acme"));
     assert_eq!(keys.caller(&later.text).await.unwrap().role, Role::Editor);
     assert!(LookupLimits::default().ttl_ms <= 4_000);
@@ -191,23 +156,14 @@ async fn a_flood_of_made_up_keys_drives_out_no_good_one() {
     let good = store.add(Role::Viewer, Some("acme"));
     keys.caller(&good.text).await.unwrap();
     for _ in 0..2_000 {
-        assert_eq!(
-            keys.caller(&mint(Prefix::ApiKey).text)
-                .await
-                .unwrap_err()
-                .status,
-            401
-        );
+        assert_eq!(keys.caller(&mint(Prefix::ApiKey).text).await.unwrap_err().status, 401);
     }
     let same = mint(Prefix::ApiKey).text;
     let asked = store.asked();
     for _ in 0..100 {
         assert!(keys.caller(&same).await.is_err());
     }
-    assert!(
-        store.asked() <= asked + 1,
-        "what is not there is remembered as well"
-    );
+    assert!(store.asked() <= asked + 1, "what is not there is remembered as well");
     let asked = store.asked();
     keys.caller(&good.text).await.unwrap();
     assert_eq!(store.asked(), asked, "the good one is still remembered");
@@ -227,12 +183,7 @@ async fn without_the_store_the_answer_is_503_and_never_yes_or_no() {
     assert!(!document.to_string().contains("database"), "{document}");
     // What was seen lately is still believed; what is no key is still refused.
     assert_eq!(send(with(&service, "/viewer", &known)).await.0, 200);
-    problem(
-        with(&service, "/viewer", "gpk_x"),
-        401,
-        "invalid_credentials",
-    )
-    .await;
+    problem(with(&service, "/viewer", "gpk_x"), 401, "invalid_credentials").await;
     service.store.set_away(false);
     assert_eq!(send(request()).await.0, 200, "a failure is not remembered");
 }
@@ -244,21 +195,12 @@ async fn a_store_that_does_not_answer_is_away_too() {
         fn find<'a>(
             &'a self,
             _: &'a str,
-        ) -> domain::outbox::BoxFuture<
-            'a,
-            Result<Option<goalpost_web::StoredKey>, domain::outbox::BoxError>,
-        > {
+        ) -> domain::outbox::BoxFuture<'a, Result<Option<goalpost_web::StoredKey>, domain::outbox::BoxError>> {
             Box::pin(std::future::pending())
         }
     }
-    let limits = LookupLimits {
-        wait_ms: 100,
-        ..LookupLimits::default()
-    };
+    let limits = LookupLimits { wait_ms: 100, ..LookupLimits::default() };
     let keys = Keys::with_limits(Silent, limits);
     let refused = keys.caller(&mint(Prefix::ApiKey).text).await.unwrap_err();
-    assert_eq!(
-        (refused.status.as_u16(), refused.code),
-        (503, "credentials_unavailable")
-    );
+    assert_eq!((refused.status.as_u16(), refused.code), (503, "credentials_unavailable"));
 }

@@ -42,9 +42,7 @@ impl Log {
     async fn line(&self, id: &str) -> Value {
         for _ in 0..400 {
             let lines = self.text();
-            let mut lines = lines
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             let found = lines.find(|line| line["target"] == "access" && line["request_id"] == id);
             if let Some(line) = found {
                 return line;
@@ -63,16 +61,11 @@ async fn get(service: &Service, path: &str, id: &str) {
 #[actix_web::test]
 async fn requests_are_logged_and_measured_by_their_pattern() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(log.clone());
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone());
     tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
     let registry = prometheus::Registry::new();
     let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    let provider = SdkMeterProvider::builder()
-        .with_reader(exporter.build().unwrap())
-        .build();
+    let provider = SdkMeterProvider::builder().with_reader(exporter.build().unwrap()).build();
     opentelemetry::global::set_meter_provider(provider);
 
     let service = start().await;
@@ -90,9 +83,7 @@ async fn requests_are_logged_and_measured_by_their_pattern() {
     assert_eq!(log.line("two").await["route"], "unmatched");
     get(&service, "/panic", "three").await;
     assert_eq!(log.line("three").await["code"], "internal");
-    let body = service
-        .post("/strict")
-        .header("content-type", "application/json");
+    let body = service.post("/strict").header("content-type", "application/json");
     send(body.header("x-request-id", "four").body(r#"{"canary":1}"#)).await;
     assert_eq!(log.line("four").await["code"], "unknown_field");
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -106,36 +97,20 @@ async fn requests_are_logged_and_measured_by_their_pattern() {
     let status = log.line("six").await["status"].as_u64();
     assert!(matches!(status, Some(200 | 499)), "{status:?}");
     let text = log.text();
-    assert!(
-        !text.contains("canary") && !text.contains(&id.to_string()),
-        "{text}"
-    );
+    assert!(!text.contains("canary") && !text.contains(&id.to_string()), "{text}");
 
     assert_measured(&registry);
 }
 
 fn assert_measured(registry: &prometheus::Registry) {
-    let text = prometheus::TextEncoder::new()
-        .encode_to_string(&registry.gather())
-        .unwrap();
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
     let has = |name: &str, labels: &[&str], value: &str| {
         text.lines().any(|line| {
-            line.starts_with(name)
-                && labels.iter().all(|label| line.contains(label))
-                && line.ends_with(value)
+            line.starts_with(name) && labels.iter().all(|label| line.contains(label)) && line.ends_with(value)
         })
     };
-    let things = [
-        "http_route=\"/things/{id}\"",
-        "http_response_status_code=\"404\"",
-    ];
-    assert!(
-        has("http_server_request_duration_seconds_count", &things, " 1"),
-        "{text}"
-    );
-    assert!(
-        has("http_server_problems_total", &["code=\"not_found\""], " 1"),
-        "{text}"
-    );
+    let things = ["http_route=\"/things/{id}\"", "http_response_status_code=\"404\""];
+    assert!(has("http_server_request_duration_seconds_count", &things, " 1"), "{text}");
+    assert!(has("http_server_problems_total", &["code=\"not_found\""], " 1"), "{text}");
     assert!(has("http_server_panics_total", &[], " 1"), "{text}");
 }

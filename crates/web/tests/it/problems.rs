@@ -26,18 +26,10 @@ async fn every_constructor_has_its_status_and_headers() {
     }
     let header = async |kind: &str, name: &str| {
         let (_, headers, _) = send(service.get(&format!("/fail/{kind}"))).await;
-        headers
-            .get(name)
-            .map(|value| value.to_str().unwrap().to_owned())
+        headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     };
-    assert_eq!(
-        header("too_many", "retry-after").await.as_deref(),
-        Some("7")
-    );
-    assert_eq!(
-        header("unavailable", "retry-after").await.as_deref(),
-        Some("2")
-    );
+    assert_eq!(header("too_many", "retry-after").await.as_deref(), Some("7"));
+    assert_eq!(header("unavailable", "retry-after").await.as_deref(), Some("2"));
     assert_eq!(header("conflict", "retry-after").await, None);
     let challenge = header("unauthorized", "www-authenticate").await;
     assert_eq!(challenge.as_deref(), Some("Bearer realm=\"goalpost\""));
@@ -76,20 +68,12 @@ async fn what_actix_answers_itself_is_a_problem_too() {
 async fn an_id_that_is_none_answers_as_an_unknown_one() {
     let service = start().await;
     let mut answers = Vec::new();
-    for id in [
-        Uuid::now_v7().to_string(),
-        "x".into(),
-        "%00".into(),
-        "1".repeat(5_000),
-    ] {
+    for id in [Uuid::now_v7().to_string(), "x".into(), "%00".into(), "1".repeat(5_000)] {
         let mut answer = problem(service.get(&format!("/things/{id}")), 404, "not_found").await;
         answer["instance"] = Value::Null;
         answers.push(answer);
     }
-    assert!(
-        answers.windows(2).all(|pair| pair[0] == pair[1]),
-        "{answers:?}"
-    );
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
 }
 
 #[actix_web::test]
@@ -106,10 +90,7 @@ async fn a_decent_request_id_is_kept_and_another_replaced() {
     let service = start().await;
     let nil = format!("/things/{}", Uuid::nil());
     let (status, headers, document) = send(service.get(&nil).header("x-request-id", "abc-1")).await;
-    assert_eq!(
-        (status, &headers["x-request-id"]),
-        (200, &"abc-1".parse().unwrap())
-    );
+    assert_eq!((status, &headers["x-request-id"]), (200, &"abc-1".parse().unwrap()));
     assert_eq!(document["request_id"], "abc-1");
     for bad in ["", "a b", "<script>", &"x".repeat(65)] {
         let (_, headers, _) = send(service.get(&nil).header("x-request-id", bad)).await;

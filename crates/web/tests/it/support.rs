@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix_web::web::{self, Data, Json, ServiceConfig};
 use actix_web::HttpRequest;
+use actix_web::web::{self, Data, Json, ServiceConfig};
 use domain::fault::Fault;
 use domain::ids::TenantId;
 use domain::outbox::{BoxError, BoxFuture};
 use goalpost_web::secret::{Minted, Prefix, mint};
 use goalpost_web::{
-    Admin, AdminPort, Caller, Editor, HttpSettings, KeyStore, Keys, Operator, Page, Problem, Role,
-    StoredKey, Strict, Viewer, access, bind, body,
+    Admin, AdminPort, Caller, Editor, HttpSettings, KeyStore, Keys, Operator, Page, Problem, Role, StoredKey, Strict,
+    Viewer, access, bind, body,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,16 +38,8 @@ impl Store {
     pub fn add(&self, role: Role, tenant: Option<&str>) -> Minted {
         let minted = mint(Prefix::ApiKey);
         let tenant = tenant.map(|tenant| TenantId::parse(tenant).unwrap());
-        let stored = StoredKey {
-            hash: minted.hash,
-            tenant,
-            role,
-        };
-        self.0
-            .keys
-            .lock()
-            .unwrap()
-            .insert(minted.id.clone(), stored);
+        let stored = StoredKey { hash: minted.hash, tenant, role };
+        self.0.keys.lock().unwrap().insert(minted.id.clone(), stored);
         minted
     }
 
@@ -96,12 +88,7 @@ pub struct Service {
 }
 
 pub fn settings() -> HttpSettings {
-    HttpSettings {
-        port: 0,
-        admin_port: 0,
-        workers: 1,
-        ..HttpSettings::default()
-    }
+    HttpSettings { port: 0, admin_port: 0, workers: 1, ..HttpSettings::default() }
 }
 
 pub async fn start() -> Service {
@@ -128,15 +115,7 @@ pub async fn start_with(settings: HttpSettings) -> Service {
     let (stop, stopped) = oneshot::channel::<()>();
     let served = tokio::spawn(bound.run(async { drop(stopped.await) }));
     let http = reqwest::Client::new();
-    Service {
-        url,
-        admin_url,
-        store,
-        ready,
-        http,
-        stop: Some(stop),
-        served,
-    }
+    Service { url, admin_url, store, ready, http, stop: Some(stop), served }
 }
 
 impl Service {
@@ -153,9 +132,7 @@ impl Service {
     }
 
     pub async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap()
+        TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await.unwrap()
     }
 }
 
@@ -171,20 +148,12 @@ pub async fn send(request: reqwest::RequestBuilder) -> (u16, reqwest::header::He
 /// Sends, and demands a problem document in all its parts.
 pub async fn problem(request: reqwest::RequestBuilder, status: u16, code: &str) -> Value {
     let (answered, headers, document) = send(request).await;
-    assert_eq!(
-        (answered, &document["code"]),
-        (status, &json!(code)),
-        "{document}"
-    );
+    assert_eq!((answered, &document["code"]), (status, &json!(code)), "{document}");
     assert_eq!(headers["content-type"], "application/problem+json");
     assert_eq!(document["type"], format!("urn:goalpost:problem:{code}"));
     assert_eq!(document["status"], status);
     assert_eq!(document["detail"], document["message"]);
-    assert!(
-        document["title"]
-            .as_str()
-            .is_some_and(|title| !title.is_empty())
-    );
+    assert!(document["title"].as_str().is_some_and(|title| !title.is_empty()));
     let id = headers["x-request-id"].to_str().unwrap();
     assert_eq!(document["instance"], format!("urn:goalpost:request:{id}"));
     document
@@ -206,10 +175,7 @@ pub async fn read_all(stream: &mut TcpStream, limit: Duration) -> String {
 /// Opens a connection and sends `head`, with the lines' ends put right.
 pub async fn raw(service: &Service, head: &str) -> TcpStream {
     let mut stream = service.connect().await;
-    stream
-        .write_all(head.replace('\n', "\r\n").as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(head.replace('\n', "\r\n").as_bytes()).await.unwrap();
     stream
 }
 
@@ -225,11 +191,7 @@ fn routes(config: &mut ServiceConfig, keys: &Keys) {
         .route("/slow", web::get().to(slow))
         .route("/query", web::get().to(query))
         .route("/page", web::get().to(page))
-        .service(
-            web::resource("/versioned")
-                .route(web::put().to(any))
-                .route(web::delete().to(slow)),
-        )
+        .service(web::resource("/versioned").route(web::put().to(any)).route(web::delete().to(slow)))
         .route("/any", web::get().to(any))
         .route("/viewer", web::get().to(viewer))
         .route("/editor", web::get().to(editor))
@@ -251,10 +213,7 @@ async fn strict(Strict(thing): Strict<Thing>) -> Json<Value> {
 }
 
 async fn small(request: HttpRequest, payload: web::Payload) -> Result<String, Problem> {
-    let limits = body::Limits {
-        max_bytes: 1_000,
-        deadline_ms: 400,
-    };
+    let limits = body::Limits { max_bytes: 1_000, deadline_ms: 400 };
     let body = body::read(payload, &request, limits).await?;
     Ok(body.len().to_string())
 }

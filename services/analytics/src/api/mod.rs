@@ -18,8 +18,5 @@ pub fn routes(config: &mut ServiceConfig, api: &Data<Api>, keys: &Keys) {
     config
         .app_data(api.clone())
         .app_data(Data::new(keys.clone()))
-        .route(
-            "/api/v1/workflows/{workflow_id}/goals/stats",
-            get().to(statistics::read),
-        );
+        .route("/api/v1/workflows/{workflow_id}/goals/stats", get().to(statistics::read));
 }

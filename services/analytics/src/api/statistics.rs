@@ -85,27 +85,17 @@ pub async fn read(
         from: moment("from", asked.from.as_deref())?,
         to: moment("to", asked.to.as_deref())?,
     };
-    if question
-        .from
-        .zip(question.to)
-        .is_some_and(|(from, to)| from > to)
-    {
+    if question.from.zip(question.to).is_some_and(|(from, to)| from > to) {
         return Err(Problem::bad_request("invalid_value", "from lies after to"));
     }
-    let statistics = api
-        .answers
-        .to(question, asked.fresh)
-        .await
-        .map_err(|error| error.problem())?;
+    let statistics = api.answers.to(question, asked.fresh).await.map_err(|error| error.problem())?;
     Ok(Json(answer(*workflow, &statistics)))
 }
 
 fn moment(name: &str, text: Option<&str>) -> Result<Option<OffsetDateTime>, Problem> {
     text.map(domain::time_format::parse)
         .transpose()
-        .map_err(|fault| {
-            Problem::bad_request("invalid_timestamp", format!("{name} {}", fault.message))
-        })
+        .map_err(|fault| Problem::bad_request("invalid_timestamp", format!("{name} {}", fault.message)))
 }
 
 fn answer(workflow_id: WorkflowId, counted: &Statistics) -> Answer {
@@ -116,11 +106,7 @@ fn answer(workflow_id: WorkflowId, counted: &Statistics) -> Answer {
         conversion_rate: counted.reached.conversion_rate,
         times: times(&counted.reached.time_to_goal),
         by_status: counted.by_status.iter().cloned().collect(),
-        by_goal: counted
-            .by_goal
-            .iter()
-            .map(|(id, goal_type, reached)| of_goal(*id, goal_type, reached))
-            .collect(),
+        by_goal: counted.by_goal.iter().map(|(id, goal_type, reached)| of_goal(*id, goal_type, reached)).collect(),
         by_goal_type: counted
             .by_goal_type
             .iter()
@@ -129,11 +115,7 @@ fn answer(workflow_id: WorkflowId, counted: &Statistics) -> Answer {
         by_day: counted
             .by_day
             .iter()
-            .map(|day| OfDay {
-                date: day.date.to_string(),
-                enrolled: day.enrolled,
-                goals_achieved: day.goals_achieved,
-            })
+            .map(|day| OfDay { date: day.date.to_string(), enrolled: day.enrolled, goals_achieved: day.goals_achieved })
             .collect(),
         as_of: counted.as_of,
     }

@@ -80,16 +80,11 @@ macro_rules! asked {
     };
 }
 
-const WORKFLOW: &str =
-    "SELECT now() FROM goals.v_workflows_v1 w WHERE w.tenant_id = $1 AND w.workflow_id = $2";
+const WORKFLOW: &str = "SELECT now() FROM goals.v_workflows_v1 w WHERE w.tenant_id = $1 AND w.workflow_id = $2";
 
 const TOTALS: &str = concat!(
     "SELECT count(*) AS total_enrolled, ",
-    reached!(
-        "e.goal_reached_at",
-        "count(*)",
-        "e.goal_reached_at - e.enrolled_at"
-    ),
+    reached!("e.goal_reached_at", "count(*)", "e.goal_reached_at - e.enrolled_at"),
     "FROM evaluator.v_enrollments_v1 e WHERE ",
     asked!()
 );
@@ -104,11 +99,7 @@ const BY_STATUS: &str = concat!(
 /// `$5` is the number of enrollments in all.
 const BY_GOAL: &str = concat!(
     "SELECT g.goal_id, g.goal_type, ",
-    reached!(
-        "a.achieved_at",
-        "$5::bigint",
-        "a.achieved_at - a.enrolled_at"
-    ),
+    reached!("a.achieved_at", "$5::bigint", "a.achieved_at - a.enrolled_at"),
     "FROM goals.v_goals_v1 g LEFT JOIN (SELECT a.goal_id, a.achieved_at, e.enrolled_at FROM evaluator.v_enrollments_v1 e ",
     "JOIN evaluator.v_achievements_v1 a ON a.tenant_id = e.tenant_id AND a.enrollment_id = e.enrollment_id WHERE ",
     asked!(),
@@ -120,11 +111,7 @@ const BY_GOAL: &str = concat!(
 /// Of several goals of one type an enrollment counts once, with the first it reached.
 const BY_GOAL_TYPE: &str = concat!(
     "SELECT t.goal_type, ",
-    reached!(
-        "t.achieved_at",
-        "$5::bigint",
-        "t.achieved_at - t.enrolled_at"
-    ),
+    reached!("t.achieved_at", "$5::bigint", "t.achieved_at - t.enrolled_at"),
     "FROM (SELECT a.goal_type, min(a.achieved_at) AS achieved_at, e.enrolled_at FROM evaluator.v_enrollments_v1 e ",
     "JOIN evaluator.v_achievements_v1 a ON a.tenant_id = e.tenant_id AND a.enrollment_id = e.enrollment_id WHERE ",
     asked!(),
@@ -149,41 +136,22 @@ pub async fn read(tx: &Tx, question: &Question) -> Result<Option<Statistics>, Er
     let as_of = column(&row, 0)?;
     let from = question.from.unwrap_or(EARLIEST);
     let to = question.to.unwrap_or(LATEST);
-    let totals = tx
-        .query_one(TOTALS, &[&tenant, &workflow, &from, &to])
-        .await?;
+    let totals = tx.query_one(TOTALS, &[&tenant, &workflow, &from, &to]).await?;
     let total_enrolled: i64 = column(&totals, 0)?;
-    let by_status = tx
-        .query(BY_STATUS, &[&tenant, &workflow, &from, &to])
-        .await?;
-    let by_goal = tx
-        .query(BY_GOAL, &[&tenant, &workflow, &from, &to, &total_enrolled])
-        .await?;
-    let by_goal_type = tx
-        .query(
-            BY_GOAL_TYPE,
-            &[&tenant, &workflow, &from, &to, &total_enrolled],
-        )
-        .await?;
+    let by_status = tx.query(BY_STATUS, &[&tenant, &workflow, &from, &to]).await?;
+    let by_goal = tx.query(BY_GOAL, &[&tenant, &workflow, &from, &to, &total_enrolled]).await?;
+    let by_goal_type = tx.query(BY_GOAL_TYPE, &[&tenant, &workflow, &from, &to, &total_enrolled]).await?;
     let by_day = tx.query(BY_DAY, &[&tenant, &workflow, &from, &to]).await?;
     Ok(Some(Statistics {
         total_enrolled,
         reached: reached(&totals, 1)?,
         by_status: all(&by_status, |row| Ok((column(row, 0)?, column(row, 1)?)))?,
         by_goal: all(&by_goal, |row| {
-            Ok((
-                GoalId::from(column::<uuid::Uuid>(row, 0)?),
-                column(row, 1)?,
-                reached(row, 2)?,
-            ))
+            Ok((GoalId::from(column::<uuid::Uuid>(row, 0)?), column(row, 1)?, reached(row, 2)?))
         })?,
         by_goal_type: all(&by_goal_type, |row| Ok((column(row, 0)?, reached(row, 1)?)))?,
         by_day: all(&by_day, |row| {
-            Ok(Day {
-                date: column(row, 0)?,
-                enrolled: column(row, 1)?,
-                goals_achieved: column(row, 2)?,
-            })
+            Ok(Day { date: column(row, 0)?, enrolled: column(row, 1)?, goals_achieved: column(row, 2)? })
         })?,
         as_of,
     }))

@@ -21,25 +21,10 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let object_id = query.into_inner().object_id;
     if object_id.as_ref().is_some_and(|id| id.contains('\0')) {
-        return Err(Fault::at(
-            "object_id",
-            "nul_character",
-            "must not contain a NUL character",
-        )
-        .into());
+        return Err(Fault::at("object_id", "nul_character", "must not contain a NUL character").into());
     }
-    let below: i64 = page
-        .cursor
-        .as_ref()
-        .map(Cursor::id)
-        .transpose()?
-        .unwrap_or(i64::MAX);
+    let below: i64 = page.cursor.as_ref().map(Cursor::id).transpose()?.unwrap_or(i64::MAX);
     let fetched = audit::list(&app.db, &viewer.tenant, object_id, below, page.fetch()).await?;
-    let listed = Listed::of(
-        &page,
-        fetched,
-        |entry| Cursor::new(entry.at, entry.id),
-        |entry| entry,
-    );
+    let listed = Listed::of(&page, fetched, |entry| Cursor::new(entry.at, entry.id), |entry| entry);
     Ok(HttpResponse::Ok().json(listed))
 }

@@ -32,12 +32,8 @@ where
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let caller = K::from_request(&request, &mut Payload::None)
-                .await
-                .map_err(Into::into)?;
-            let rest = R::from_request(&request, &mut payload)
-                .await
-                .map_err(Into::into)?;
+            let caller = K::from_request(&request, &mut Payload::None).await.map_err(Into::into)?;
+            let rest = R::from_request(&request, &mut payload).await.map_err(Into::into)?;
             Ok(Self(caller, rest))
         })
     }
@@ -51,17 +47,10 @@ impl FromRequest for EditedBy {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (editor, traceparent) = (
-            Editor::from_request(request, payload),
-            traceparent(request.headers()),
-        );
+        let (editor, traceparent) = (Editor::from_request(request, payload), traceparent(request.headers()));
         Box::pin(async move {
             let editor = editor.await?;
-            Ok(Self(Author {
-                actor: editor.actor(),
-                tenant: editor.tenant,
-                traceparent,
-            }))
+            Ok(Self(Author { actor: editor.actor(), tenant: editor.tenant, traceparent }))
         })
     }
 }
@@ -81,27 +70,17 @@ impl FromRequest for OverTenant {
         let (caller, request) = (Caller::from_request(request, payload), request.clone());
         Box::pin(async move {
             let caller = caller.await?;
-            let tenant = TenantId::parse(request.match_info().query("tenant_id"))
-                .map_err(|_| Problem::not_found())?;
+            let tenant = TenantId::parse(request.match_info().query("tenant_id")).map_err(|_| Problem::not_found())?;
             if let Err(problem) = caller.over_tenant(&tenant, Role::Admin) {
                 if let (Some(own), Some(app)) = (&caller.tenant, request.app_data::<Data<App>>())
                     && *own != tenant
                 {
-                    tenants::note_refused(&app.db, own, &caller.actor(), &tenant)
-                        .await
-                        .map_err(Problem::from)?;
+                    tenants::note_refused(&app.db, own, &caller.actor(), &tenant).await.map_err(Problem::from)?;
                 }
                 return Err(problem.into());
             }
-            let author = Author {
-                tenant,
-                actor: caller.actor(),
-                traceparent: traceparent(request.headers()),
-            };
-            Ok(Self {
-                author,
-                is_operator: caller.operator().is_ok(),
-            })
+            let author = Author { tenant, actor: caller.actor(), traceparent: traceparent(request.headers()) };
+            Ok(Self { author, is_operator: caller.operator().is_ok() })
         })
     }
 }

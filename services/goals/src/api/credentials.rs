@@ -55,40 +55,22 @@ pub(super) async fn create_token(
     let minted = mint(Prefix::WriteToken);
     let new = kept(&by, &minted, Grants::Kind(kind), body.expires_at);
     let credential = credentials::create(&app.db, new).await?;
-    Ok(shown(Shown {
-        credential,
-        token: Some(minted.text),
-        key: None,
-    }))
+    Ok(shown(Shown { credential, token: Some(minted.text), key: None }))
 }
 
 pub(super) async fn create_key(
     app: Data<App>,
     By(by, Strict(body)): By<OverTenant, Strict<KeyBody>>,
 ) -> Result<HttpResponse, Problem> {
-    let role = body
-        .role
-        .parse::<Role>()
-        .ok()
-        .filter(|role| *role != Role::Operator);
+    let role = body.role.parse::<Role>().ok().filter(|role| *role != Role::Operator);
     let unknown = || Fault::at("role", "invalid_value", "must be viewer, editor or admin");
     let minted = mint(Prefix::ApiKey);
     let grants = Grants::Role(role.ok_or_else(unknown)?.as_str().to_owned());
-    let credential =
-        credentials::create(&app.db, kept(&by, &minted, grants, body.expires_at)).await?;
-    Ok(shown(Shown {
-        credential,
-        token: None,
-        key: Some(minted.text),
-    }))
+    let credential = credentials::create(&app.db, kept(&by, &minted, grants, body.expires_at)).await?;
+    Ok(shown(Shown { credential, token: None, key: Some(minted.text) }))
 }
 
-fn kept(
-    by: &OverTenant,
-    minted: &Minted,
-    grants: Grants,
-    expires_at: Option<OffsetDateTime>,
-) -> NewCredential {
+fn kept(by: &OverTenant, minted: &Minted, grants: Grants, expires_at: Option<OffsetDateTime>) -> NewCredential {
     NewCredential {
         id: minted.id.clone(),
         tenant: Some(by.author.tenant.clone()),
@@ -100,39 +82,20 @@ fn kept(
 }
 
 fn shown(credential: Shown) -> HttpResponse {
-    HttpResponse::Created()
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .json(credential)
+    HttpResponse::Created().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(credential)
 }
 
-pub(super) async fn list_tokens(
-    app: Data<App>,
-    by: By<OverTenant, Page>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_tokens(app: Data<App>, by: By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
     list(&app, Table::WriteTokens, by).await
 }
 
-pub(super) async fn list_keys(
-    app: Data<App>,
-    by: By<OverTenant, Page>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_keys(app: Data<App>, by: By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
     list(&app, Table::ApiKeys, by).await
 }
 
-async fn list(
-    app: &App,
-    table: Table,
-    By(by, page): By<OverTenant, Page>,
-) -> Result<HttpResponse, Problem> {
+async fn list(app: &App, table: Table, By(by, page): By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
     let before = place(&page)?;
-    let fetched = credentials::list(
-        &app.db,
-        table,
-        &by.author,
-        by.is_operator,
-        (before, page.fetch()),
-    )
-    .await?;
+    let fetched = credentials::list(&app.db, table, &by.author, by.is_operator, (before, page.fetch())).await?;
     let listed = Listed::of(&page, fetched, |c| Cursor::new(c.created_at, &c.id), |c| c);
     Ok(HttpResponse::Ok().json(listed))
 }
@@ -151,12 +114,7 @@ pub(super) async fn revoke_key(
     revoke(&app, Table::ApiKeys, &by, &path.1).await
 }
 
-async fn revoke(
-    app: &App,
-    table: Table,
-    by: &OverTenant,
-    id: &str,
-) -> Result<HttpResponse, Problem> {
+async fn revoke(app: &App, table: Table, by: &OverTenant, id: &str) -> Result<HttpResponse, Problem> {
     if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Problem::not_found());
     }

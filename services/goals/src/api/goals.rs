@@ -42,16 +42,12 @@ fn text(criteria: Option<Box<RawValue>>) -> String {
 }
 
 fn within(text: Option<String>) -> Result<Option<Within>, Fault> {
-    text.map(|text| Within::parse(&text))
-        .transpose()
-        .map_err(|fault| fault.within("within"))
+    text.map(|text| Within::parse(&text)).transpose().map_err(|fault| fault.within("within"))
 }
 
 fn position(given: Option<i16>) -> Result<Option<i16>, Fault> {
     match given {
-        Some(position) if position < 1 => {
-            Err(Fault::at("position", "invalid_value", "must be at least 1"))
-        }
+        Some(position) if position < 1 => Err(Fault::at("position", "invalid_value", "must be at least 1")),
         other => Ok(other),
     }
 }
@@ -66,8 +62,7 @@ pub(super) async fn create(
         .map_err(|why: UnknownWord| Fault::at("goal_type", "unknown_goal_type", why.to_string()))?;
     let draft = Draft {
         goal_type,
-        criteria: read_criteria(goal_type, &text(body.criteria))
-            .map_err(crate::error::Error::from)?,
+        criteria: read_criteria(goal_type, &text(body.criteria)).map_err(crate::error::Error::from)?,
         within: within(body.within)?,
         on_enroll: body.on_enroll.unwrap_or(OnEnroll::Ignore),
         position: position(body.position)?,

@@ -49,15 +49,11 @@ pub(super) struct ListQuery {
 }
 
 fn kind_of(word: &str) -> Result<ReferenceKind, Fault> {
-    word.parse().map_err(|why: domain::words::UnknownWord| {
-        Fault::at("kind", "unknown_reference_kind", why.to_string())
-    })
+    word.parse().map_err(|why: domain::words::UnknownWord| Fault::at("kind", "unknown_reference_kind", why.to_string()))
 }
 
 fn is_id(text: &str) -> bool {
-    !text.trim().is_empty()
-        && text.chars().count() <= MAX_ID_CHARS
-        && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.chars().count() <= MAX_ID_CHARS && !text.chars().any(char::is_control)
 }
 
 fn id(key: &str, text: String) -> Result<String, Fault> {
@@ -71,10 +67,7 @@ fn id(key: &str, text: String) -> Result<String, Fault> {
 impl ReferenceBody {
     fn check(self, kind: ReferenceKind, ref_id: String) -> Result<NewReference, Fault> {
         if kind != ReferenceKind::Stage {
-            let given = [
-                ("pipeline_id", self.pipeline_id.is_some()),
-                ("position", self.position.is_some()),
-            ];
+            let given = [("pipeline_id", self.pipeline_id.is_some()), ("position", self.position.is_some())];
             if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
                 return Err(Fault::at(key, "invalid_value", "is for stages only"));
             }
@@ -85,10 +78,7 @@ impl ReferenceBody {
             id: id("id", ref_id)?,
             name_folded: name.as_deref().map(fold_name),
             name,
-            pipeline_id: self
-                .pipeline_id
-                .map(|text| id("pipeline_id", text))
-                .transpose()?,
+            pipeline_id: self.pipeline_id.map(|text| id("pipeline_id", text)).transpose()?,
             position: self.position,
         })
     }
@@ -97,11 +87,7 @@ impl ReferenceBody {
 impl ItemBody {
     fn check(self) -> Result<NewReference, Fault> {
         let kind = kind_of(&self.kind)?;
-        let body = ReferenceBody {
-            name: self.name,
-            pipeline_id: self.pipeline_id,
-            position: self.position,
-        };
+        let body = ReferenceBody { name: self.name, pipeline_id: self.pipeline_id, position: self.position };
         body.check(kind, self.id)
     }
 }
@@ -130,11 +116,7 @@ pub(super) async fn put_all(
         let at = |fault: Fault| fault.within(&index.to_string()).within("items");
         let reference = item.check().map_err(at)?;
         if !seen.insert(reference.key()) {
-            return Err(at(Fault::new(
-                "duplicate_item",
-                "the same reference is given twice",
-            ))
-            .into());
+            return Err(at(Fault::new("duplicate_item", "the same reference is given twice")).into());
         }
         references.push(reference);
     }
@@ -147,13 +129,8 @@ pub(super) async fn list(
     By(viewer, (query, page)): By<Viewer, (Query<ListQuery>, Page)>,
 ) -> Result<HttpResponse, Problem> {
     let kind = query.kind.as_deref().map(kind_of).transpose()?;
-    let after = page
-        .cursor
-        .as_ref()
-        .and_then(|cursor| cursor.id.split_once('/'));
-    let after = after.map_or_else(Default::default, |(kind, id)| {
-        (kind.to_owned(), id.to_owned())
-    });
+    let after = page.cursor.as_ref().and_then(|cursor| cursor.id.split_once('/'));
+    let after = after.map_or_else(Default::default, |(kind, id)| (kind.to_owned(), id.to_owned()));
     let fetched = references::list(&app.db, &viewer.tenant, kind, after, page.fetch()).await?;
     let place = |r: &crate::store::directory::Reference| {
         Cursor::new(OffsetDateTime::UNIX_EPOCH, format!("{}/{}", r.kind, r.id))
@@ -164,11 +141,7 @@ pub(super) async fn list(
 /// A reference that can be there.
 fn key((kind, ref_id): (String, String)) -> Result<(ReferenceKind, String), Problem> {
     let kind = kind_of(&kind)?;
-    if is_id(&ref_id) {
-        Ok((kind, ref_id))
-    } else {
-        Err(Problem::not_found())
-    }
+    if is_id(&ref_id) { Ok((kind, ref_id)) } else { Err(Problem::not_found()) }
 }
 
 pub(super) async fn show(

@@ -52,8 +52,8 @@ pub(super) async fn create(
     app: Data<App>,
     By(operator, Strict(body)): By<Operator, Strict<CreateBody>>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant_id = TenantId::parse(&body.tenant_id)
-        .map_err(|why| Fault::at("tenant_id", why.code(), why.to_string()))?;
+    let tenant_id =
+        TenantId::parse(&body.tenant_id).map_err(|why| Fault::at("tenant_id", why.code(), why.to_string()))?;
     let new = NewTenant {
         tenant_id,
         name: body.name.map(|text| name("name", text)).transpose()?,
@@ -73,10 +73,7 @@ pub(super) async fn edit(
     By(by, Strict(body)): By<OverTenant, Strict<EditBody>>,
 ) -> Result<HttpResponse, Problem> {
     let named = |given: Option<String>| given.map(|text| name("name", text)).transpose();
-    let patch = TenantPatch {
-        name: body.name.map(named).transpose()?,
-        settings: body.settings.check()?,
-    };
+    let patch = TenantPatch { name: body.name.map(named).transpose()?, settings: body.settings.check()? };
     let tenant = tenants::edit(&app.db, &by.author, patch).await?;
     Ok(HttpResponse::Ok().json(tenant))
 }

@@ -53,10 +53,7 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(workflow))
 }
 
-pub(super) async fn list(
-    app: Data<App>,
-    By(viewer, page): By<Viewer, Page>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(app: Data<App>, By(viewer, page): By<Viewer, Page>) -> Result<HttpResponse, Problem> {
     let before = match (place(&page)?, &page.cursor) {
         (Some((at, _)), Some(cursor)) => Some((at, cursor.id()?)),
         _ => None,

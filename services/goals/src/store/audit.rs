@@ -39,31 +39,15 @@ const INSERT: &str = "INSERT INTO goals.audit (tenant_id, actor, action, object_
      AS n (action, object_type, object_id, before, after, ordinal) ORDER BY n.ordinal";
 
 /// Adds entries, in this order.
-pub async fn insert(
-    tx: &Tx,
-    tenant: &TenantId,
-    actor: &str,
-    entries: &[NewEntry],
-) -> Result<(), Error> {
+pub async fn insert(tx: &Tx, tenant: &TenantId, actor: &str, entries: &[NewEntry]) -> Result<(), Error> {
     let actions: Vec<&str> = entries.iter().map(|e| e.action).collect();
     let object_types: Vec<&str> = entries.iter().map(|e| e.object_type).collect();
     let object_ids: Vec<&str> = entries.iter().map(|e| e.object_id.as_str()).collect();
     let before: Vec<Option<&str>> = entries.iter().map(|e| e.before.as_deref()).collect();
     let after: Vec<Option<&str>> = entries.iter().map(|e| e.after.as_deref()).collect();
-    tx.execute(
-        INSERT,
-        &[
-            &tenant.as_str(),
-            &actor,
-            &actions,
-            &object_types,
-            &object_ids,
-            &before,
-            &after,
-        ],
-    )
-    .await
-    .map(drop)
+    tx.execute(INSERT, &[&tenant.as_str(), &actor, &actions, &object_types, &object_ids, &before, &after])
+        .await
+        .map(drop)
 }
 
 const LIST: &str = "SELECT id, at, actor, action, object_type, object_id, before::text, after::text FROM goals.audit \
@@ -82,10 +66,7 @@ pub async fn list(
 ) -> Result<Vec<Entry>, Error> {
     let rows = match object_id {
         None => tx.query(LIST, &[&tenant.as_str(), &below, &limit]).await?,
-        Some(object) => {
-            tx.query(LIST_OF_OBJECT, &[&tenant.as_str(), &below, &limit, &object])
-                .await?
-        }
+        Some(object) => tx.query(LIST_OF_OBJECT, &[&tenant.as_str(), &below, &limit, &object]).await?,
     };
     rows.iter().map(entry).collect()
 }

@@ -7,9 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 pub(super) fn system_statements() -> impl Iterator<Item = &'static str> {
-    [&WRITE_TOKENS, &API_KEYS]
-        .into_iter()
-        .flat_map(|t| [t.insert, t.list, t.count_live, t.find, t.revoke, t.is_kept])
+    [&WRITE_TOKENS, &API_KEYS].into_iter().flat_map(|t| [t.insert, t.list, t.count_live, t.find, t.revoke, t.is_kept])
 }
 
 /// What a credential is good for, by its table.
@@ -132,14 +130,7 @@ impl Table {
         let row = tx
             .query_opt(
                 table.statements().insert,
-                &[
-                    &new.id,
-                    &tenant,
-                    &new.grants.word(),
-                    &hash,
-                    &new.created_by,
-                    &new.expires_at,
-                ],
+                &[&new.id, &tenant, &new.grants.word(), &hash, &new.created_by, &new.expires_at],
             )
             .await?;
         row.as_ref().map(|row| table.read(row)).transpose()
@@ -154,42 +145,24 @@ impl Table {
         limit: i64,
     ) -> Result<Vec<Credential>, Error> {
         let (time, id) = before.unzip();
-        let rows = tx
-            .query(
-                self.statements().list,
-                &[&tenant.as_str(), &time, &id, &limit],
-            )
-            .await?;
+        let rows = tx.query(self.statements().list, &[&tenant.as_str(), &time, &id, &limit]).await?;
         rows.iter().map(|row| self.read(row)).collect()
     }
 
     /// How many of the tenant's are neither revoked nor expired.
     pub async fn count_live(self, tx: &Tx, tenant: &TenantId) -> Result<i64, Error> {
-        Ok(tx
-            .query_one(self.statements().count_live, &[&tenant.as_str()])
-            .await?
-            .try_get(0)?)
+        Ok(tx.query_one(self.statements().count_live, &[&tenant.as_str()]).await?.try_get(0)?)
     }
 
     /// One of the tenant's, held to the end of the transaction.
-    pub async fn find(
-        self,
-        tx: &Tx,
-        tenant: &TenantId,
-        id: &str,
-    ) -> Result<Option<Credential>, Error> {
-        let row = tx
-            .query_opt(self.statements().find, &[&tenant.as_str(), &id])
-            .await?;
+    pub async fn find(self, tx: &Tx, tenant: &TenantId, id: &str) -> Result<Option<Credential>, Error> {
+        let row = tx.query_opt(self.statements().find, &[&tenant.as_str(), &id]).await?;
         row.as_ref().map(|row| self.read(row)).transpose()
     }
 
     /// From the commit on it opens nothing (services may remember it for a few seconds).
     pub async fn revoke(self, tx: &Tx, tenant: &TenantId, id: &str) -> Result<Credential, Error> {
-        self.read(
-            &tx.query_one(self.statements().revoke, &[&tenant.as_str(), &id])
-                .await?,
-        )
+        self.read(&tx.query_one(self.statements().revoke, &[&tenant.as_str(), &id]).await?)
     }
 
     /// Whether this very credential is there already, and is not revoked.
@@ -197,10 +170,7 @@ impl Table {
         let tenant = new.tenant.as_ref().map(TenantId::as_str);
         let hash = new.secret_hash.as_slice();
         let is_kept = new.grants.table().statements().is_kept;
-        Ok(tx
-            .query_one(is_kept, &[&new.id, &tenant, &new.grants.word(), &hash])
-            .await?
-            .try_get(0)?)
+        Ok(tx.query_one(is_kept, &[&new.id, &tenant, &new.grants.word(), &hash]).await?.try_get(0)?)
     }
 
     fn read(self, row: &Row) -> Result<Credential, Error> {

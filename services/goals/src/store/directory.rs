@@ -41,8 +41,7 @@ impl NewReference {
 
     /// Whether putting this would change nothing.
     pub fn is(&self, kept: &Reference) -> bool {
-        (&self.name, &self.pipeline_id, self.position)
-            == (&kept.name, &kept.pipeline_id, kept.position)
+        (&self.name, &self.pipeline_id, self.position) == (&kept.name, &kept.pipeline_id, kept.position)
     }
 }
 
@@ -54,20 +53,14 @@ const FIND: &str = "SELECT d.kind, d.ref_id, d.name, d.pipeline_id, d.position, 
      WHERE d.tenant_id = $1";
 
 /// Those of `keys` that are there.
-pub async fn find(
-    tx: &Tx,
-    tenant: &TenantId,
-    keys: &[Key],
-) -> Result<HashMap<Key, Reference>, Error> {
+pub async fn find(tx: &Tx, tenant: &TenantId, keys: &[Key]) -> Result<HashMap<Key, Reference>, Error> {
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
     let kinds: Vec<&str> = keys.iter().map(|(kind, _)| kind.as_str()).collect();
     let ids: Vec<&str> = keys.iter().map(|(_, id)| id.as_str()).collect();
     let rows = tx.query(FIND, &[&tenant.as_str(), &kinds, &ids]).await?;
-    rows.iter()
-        .map(|row| reference(row).map(|found| ((found.kind, found.id.clone()), found)))
-        .collect()
+    rows.iter().map(|row| reference(row).map(|found| ((found.kind, found.id.clone()), found))).collect()
 }
 
 const LIST: &str = "SELECT kind, ref_id, name, pipeline_id, position, updated_at FROM goals.directory \
@@ -85,17 +78,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Reference>, Error> {
     let rows = match kind {
-        None => {
-            tx.query(LIST, &[&tenant.as_str(), &after.0, &after.1, &limit])
-                .await?
-        }
-        Some(kind) => {
-            tx.query(
-                LIST_OF_KIND,
-                &[&tenant.as_str(), &kind.as_str(), &after.1, &limit],
-            )
-            .await?
-        }
+        None => tx.query(LIST, &[&tenant.as_str(), &after.0, &after.1, &limit]).await?,
+        Some(kind) => tx.query(LIST_OF_KIND, &[&tenant.as_str(), &kind.as_str(), &after.1, &limit]).await?,
     };
     rows.iter().map(reference).collect()
 }
@@ -109,43 +93,18 @@ const PUT: &str = "INSERT INTO goals.directory (tenant_id, kind, ref_id, name, n
      RETURNING kind, ref_id, name, pipeline_id, position, updated_at";
 
 /// Adds or replaces. No key may be there twice.
-pub async fn put(
-    tx: &Tx,
-    tenant: &TenantId,
-    references: &[&NewReference],
-) -> Result<HashMap<Key, Reference>, Error> {
+pub async fn put(tx: &Tx, tenant: &TenantId, references: &[&NewReference]) -> Result<HashMap<Key, Reference>, Error> {
     if references.is_empty() {
         return Ok(HashMap::new());
     }
     let kinds: Vec<&str> = references.iter().map(|r| r.kind.as_str()).collect();
     let ids: Vec<&str> = references.iter().map(|r| r.id.as_str()).collect();
     let names: Vec<Option<&str>> = references.iter().map(|r| r.name.as_deref()).collect();
-    let folded: Vec<Option<&str>> = references
-        .iter()
-        .map(|r| r.name_folded.as_deref())
-        .collect();
-    let pipelines: Vec<Option<&str>> = references
-        .iter()
-        .map(|r| r.pipeline_id.as_deref())
-        .collect();
+    let folded: Vec<Option<&str>> = references.iter().map(|r| r.name_folded.as_deref()).collect();
+    let pipelines: Vec<Option<&str>> = references.iter().map(|r| r.pipeline_id.as_deref()).collect();
     let positions: Vec<Option<i32>> = references.iter().map(|r| r.position).collect();
-    let rows = tx
-        .query(
-            PUT,
-            &[
-                &tenant.as_str(),
-                &kinds,
-                &ids,
-                &names,
-                &folded,
-                &pipelines,
-                &positions,
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| reference(row).map(|put| ((put.kind, put.id.clone()), put)))
-        .collect()
+    let rows = tx.query(PUT, &[&tenant.as_str(), &kinds, &ids, &names, &folded, &pipelines, &positions]).await?;
+    rows.iter().map(|row| reference(row).map(|put| ((put.kind, put.id.clone()), put))).collect()
 }
 
 const DELETE: &str = "DELETE FROM goals.directory WHERE tenant_id = $1 AND kind = $2 AND ref_id = $3 \
@@ -153,9 +112,7 @@ const DELETE: &str = "DELETE FROM goals.directory WHERE tenant_id = $1 AND kind 
 
 /// Removes one; what it was, or nothing if it was not there.
 pub async fn delete(tx: &Tx, tenant: &TenantId, key: &Key) -> Result<Option<Reference>, Error> {
-    let row = tx
-        .query_opt(DELETE, &[&tenant.as_str(), &key.0.as_str(), &key.1])
-        .await?;
+    let row = tx.query_opt(DELETE, &[&tenant.as_str(), &key.0.as_str(), &key.1]).await?;
     row.as_ref().map(reference).transpose()
 }
 

@@ -10,15 +10,7 @@ use uuid::Uuid;
 
 use super::word;
 
-pub(super) const STATEMENTS: &[&str] = &[
-    CRITERIA_TEXT,
-    INSERT,
-    LIST,
-    FIND,
-    UPDATE,
-    DELETE,
-    START_COUNTING,
-];
+pub(super) const STATEMENTS: &[&str] = &[CRITERIA_TEXT, INSERT, LIST, FIND, UPDATE, DELETE, START_COUNTING];
 
 macro_rules! columns {
     () => {
@@ -141,11 +133,7 @@ const LIST: &str = concat!(
 
 /// The goals of a workflow that are not deleted, in the order in which they win.
 pub async fn list(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<Goal>, Error> {
-    tx.query(LIST, &[&tenant.as_str(), &workflow.as_uuid()])
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    tx.query(LIST, &[&tenant.as_str(), &workflow.as_uuid()]).await?.iter().map(read).collect()
 }
 
 const FIND: &str = concat!(
@@ -155,18 +143,8 @@ const FIND: &str = concat!(
 );
 
 /// The goal, if the workflow has it.
-pub async fn find(
-    tx: &Tx,
-    tenant: &TenantId,
-    workflow: WorkflowId,
-    id: GoalId,
-) -> Result<Option<Goal>, Error> {
-    let row = tx
-        .query_opt(
-            FIND,
-            &[&tenant.as_str(), &workflow.as_uuid(), &id.as_uuid()],
-        )
-        .await?;
+pub async fn find(tx: &Tx, tenant: &TenantId, workflow: WorkflowId, id: GoalId) -> Result<Option<Goal>, Error> {
+    let row = tx.query_opt(FIND, &[&tenant.as_str(), &workflow.as_uuid(), &id.as_uuid()]).await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -178,13 +156,7 @@ const UPDATE: &str = concat!(
 );
 
 /// Replaces what the caller decides, as the next version; `anew` says that it counts from now on only.
-pub async fn update(
-    tx: &Tx,
-    tenant: &TenantId,
-    id: GoalId,
-    content: &Content,
-    anew: bool,
-) -> Result<Goal, Error> {
+pub async fn update(tx: &Tx, tenant: &TenantId, id: GoalId, content: &Content, anew: bool) -> Result<Goal, Error> {
     let within = content.within.map(within_seconds);
     let row = tx
         .query_one(
@@ -210,14 +182,8 @@ const DELETE: &str = "UPDATE goals.goals SET deleted_at = statement_timestamp(),
      version = version + 1 WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING version, updated_at";
 
 /// Deletes softly; the version that the deletion is, and its time.
-pub async fn delete(
-    tx: &Tx,
-    tenant: &TenantId,
-    id: GoalId,
-) -> Result<(i32, OffsetDateTime), Error> {
-    let row = tx
-        .query_one(DELETE, &[&tenant.as_str(), &id.as_uuid()])
-        .await?;
+pub async fn delete(tx: &Tx, tenant: &TenantId, id: GoalId) -> Result<(i32, OffsetDateTime), Error> {
+    let row = tx.query_one(DELETE, &[&tenant.as_str(), &id.as_uuid()]).await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
@@ -225,18 +191,8 @@ const START_COUNTING: &str = "UPDATE goals.goals SET effective_from = CASE WHEN 
      WHERE tenant_id = $1 AND workflow_id = $2 AND deleted_at IS NULL";
 
 /// All goals of a workflow count from now on, or (`catch_up`) by every stored event.
-pub async fn start_counting(
-    tx: &Tx,
-    tenant: &TenantId,
-    workflow: WorkflowId,
-    catch_up: bool,
-) -> Result<(), Error> {
-    tx.execute(
-        START_COUNTING,
-        &[&tenant.as_str(), &workflow.as_uuid(), &catch_up],
-    )
-    .await
-    .map(drop)
+pub async fn start_counting(tx: &Tx, tenant: &TenantId, workflow: WorkflowId, catch_up: bool) -> Result<(), Error> {
+    tx.execute(START_COUNTING, &[&tenant.as_str(), &workflow.as_uuid(), &catch_up]).await.map(drop)
 }
 
 fn within_seconds(within: Within) -> i64 {
@@ -257,8 +213,7 @@ fn read(row: &Row) -> Result<Goal, Error> {
         id: row.try_get::<_, Uuid>(0)?.into(),
         workflow_id: row.try_get::<_, Uuid>(1)?.into(),
         goal_type: word(row.try_get(2)?)?,
-        criteria: RawValue::from_string(criteria)
-            .map_err(|error| Error::Decode(error.to_string()))?,
+        criteria: RawValue::from_string(criteria).map_err(|error| Error::Decode(error.to_string()))?,
         within: within.map(|seconds| Within { seconds }),
         on_enroll: word(row.try_get(5)?)?,
         position: row.try_get(6)?,

@@ -56,26 +56,14 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listener>, Error> {
     let (workflow, event_name) = after.unzip();
-    tx.query(LIST, &[&tenant.as_str(), &workflow, &event_name, &limit])
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    tx.query(LIST, &[&tenant.as_str(), &workflow, &event_name, &limit]).await?.iter().map(read).collect()
 }
 
 const LIST_OF_WORKFLOW: &str = listeners!("AND w.id = $2 GROUP BY w.id, g.event_name");
 
 /// Listeners of one workflow, by event type.
-pub async fn list_of_workflow(
-    tx: &Tx,
-    tenant: &TenantId,
-    workflow: WorkflowId,
-) -> Result<Vec<Listener>, Error> {
-    tx.query(LIST_OF_WORKFLOW, &[&tenant.as_str(), &workflow.as_uuid()])
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+pub async fn list_of_workflow(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<Listener>, Error> {
+    tx.query(LIST_OF_WORKFLOW, &[&tenant.as_str(), &workflow.as_uuid()]).await?.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<Listener, Error> {

@@ -16,9 +16,7 @@ use std::str::FromStr;
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     const TENANT: &str = "goalpost_goals";
     const SYSTEM: &str = "goalpost_goals_system";
-    let of = |login: &'static str, statements: &'static [&'static str]| {
-        statements.iter().map(move |sql| (login, *sql))
-    };
+    let of = |login: &'static str, statements: &'static [&'static str]| statements.iter().map(move |sql| (login, *sql));
     of(TENANT, audit::STATEMENTS)
         .chain(of(SYSTEM, audit::SYSTEM_STATEMENTS))
         .chain(of(TENANT, directory::STATEMENTS))
@@ -38,8 +36,7 @@ fn word<T>(text: &str) -> Result<T, pg::Error>
 where
     T: FromStr<Err: std::fmt::Display>,
 {
-    text.parse()
-        .map_err(|error: T::Err| pg::Error::Decode(error.to_string()))
+    text.parse().map_err(|error: T::Err| pg::Error::Decode(error.to_string()))
 }
 
 /// JSON, as a column answers it when it is read as text.

@@ -50,40 +50,19 @@ pub async fn insert(
     settings: &Settings,
     content_key: &[u8; 32],
 ) -> Result<Option<Tenant>, Error> {
-    let (taxonomy, currency, max_bytes) = (
-        &settings.taxonomy,
-        &settings.default_currency,
-        &settings.max_properties_bytes,
-    );
+    let (taxonomy, currency, max_bytes) =
+        (&settings.taxonomy, &settings.default_currency, &settings.max_properties_bytes);
     let row = tx
-        .query_opt(
-            INSERT,
-            &[
-                &tenant.as_str(),
-                &name,
-                taxonomy,
-                currency,
-                max_bytes,
-                &content_key.as_slice(),
-            ],
-        )
+        .query_opt(INSERT, &[&tenant.as_str(), &name, taxonomy, currency, max_bytes, &content_key.as_slice()])
         .await?;
     row.as_ref().map(read).transpose()
 }
 
-const FIND: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM platform.tenants WHERE tenant_id = $1"
-);
+const FIND: &str = concat!("SELECT ", columns!(), " FROM platform.tenants WHERE tenant_id = $1");
 
 /// The tenant, if there is one.
 pub async fn find(tx: &Tx, tenant: &TenantId) -> Result<Option<Tenant>, Error> {
-    tx.query_opt(FIND, &[&tenant.as_str()])
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+    tx.query_opt(FIND, &[&tenant.as_str()]).await?.as_ref().map(read).transpose()
 }
 
 const LOCK: &str = "SELECT tenant_id FROM platform.tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
@@ -100,24 +79,10 @@ const UPDATE: &str = concat!(
 );
 
 /// Replaces name and settings.
-pub async fn update(
-    tx: &Tx,
-    tenant: &TenantId,
-    name: Option<&str>,
-    settings: &Settings,
-) -> Result<Tenant, Error> {
-    let (taxonomy, currency, max_bytes) = (
-        &settings.taxonomy,
-        &settings.default_currency,
-        &settings.max_properties_bytes,
-    );
-    read(
-        &tx.query_one(
-            UPDATE,
-            &[&tenant.as_str(), &name, taxonomy, currency, max_bytes],
-        )
-        .await?,
-    )
+pub async fn update(tx: &Tx, tenant: &TenantId, name: Option<&str>, settings: &Settings) -> Result<Tenant, Error> {
+    let (taxonomy, currency, max_bytes) =
+        (&settings.taxonomy, &settings.default_currency, &settings.max_properties_bytes);
+    read(&tx.query_one(UPDATE, &[&tenant.as_str(), &name, taxonomy, currency, max_bytes]).await?)
 }
 
 fn read(row: &Row) -> Result<Tenant, Error> {

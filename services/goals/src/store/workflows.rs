@@ -45,11 +45,7 @@ pub struct Content {
 
 impl Workflow {
     pub fn content(&self) -> Content {
-        Content {
-            name: self.name.clone(),
-            goal_logic: self.goal_logic,
-            allow_reentry: self.allow_reentry,
-        }
+        Content { name: self.name.clone(), goal_logic: self.goal_logic, allow_reentry: self.allow_reentry }
     }
 }
 
@@ -79,32 +75,17 @@ pub async fn insert(
     read(
         &tx.query_one(
             INSERT,
-            &[
-                &tenant.as_str(),
-                &id.as_uuid(),
-                &content.name,
-                &logic,
-                &content.allow_reentry,
-                &created_by,
-            ],
+            &[&tenant.as_str(), &id.as_uuid(), &content.name, &logic, &content.allow_reentry, &created_by],
         )
         .await?,
     )
 }
 
-const FIND: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM goals.workflows WHERE tenant_id = $1 AND id = $2"
-);
+const FIND: &str = concat!("SELECT ", columns!(), " FROM goals.workflows WHERE tenant_id = $1 AND id = $2");
 
 /// The workflow, if the tenant has it.
 pub async fn find(tx: &Tx, tenant: &TenantId, id: WorkflowId) -> Result<Option<Workflow>, Error> {
-    tx.query_opt(FIND, &[&tenant.as_str(), &id.as_uuid()])
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+    tx.query_opt(FIND, &[&tenant.as_str(), &id.as_uuid()]).await?.as_ref().map(read).transpose()
 }
 
 const LIST: &str = concat!(
@@ -122,11 +103,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Workflow>, Error> {
     let (time, id) = before.unzip();
-    tx.query(LIST, &[&tenant.as_str(), &time, &id, &limit])
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    tx.query(LIST, &[&tenant.as_str(), &time, &id, &limit]).await?.iter().map(read).collect()
 }
 
 const UPDATE: &str = concat!(
@@ -136,25 +113,11 @@ const UPDATE: &str = concat!(
 );
 
 /// Replaces what the caller decides.
-pub async fn update(
-    tx: &Tx,
-    tenant: &TenantId,
-    id: WorkflowId,
-    content: &Content,
-) -> Result<Workflow, Error> {
+pub async fn update(tx: &Tx, tenant: &TenantId, id: WorkflowId, content: &Content) -> Result<Workflow, Error> {
     let logic = logic_text(&content.goal_logic)?;
     read(
-        &tx.query_one(
-            UPDATE,
-            &[
-                &tenant.as_str(),
-                &id.as_uuid(),
-                &content.name,
-                &logic,
-                &content.allow_reentry,
-            ],
-        )
-        .await?,
+        &tx.query_one(UPDATE, &[&tenant.as_str(), &id.as_uuid(), &content.name, &logic, &content.allow_reentry])
+            .await?,
     )
 }
 
@@ -173,13 +136,7 @@ pub async fn set_status(
     status: WorkflowStatus,
     begins: bool,
 ) -> Result<Workflow, Error> {
-    read(
-        &tx.query_one(
-            SET_STATUS,
-            &[&tenant.as_str(), &id.as_uuid(), &status.as_str(), &begins],
-        )
-        .await?,
-    )
+    read(&tx.query_one(SET_STATUS, &[&tenant.as_str(), &id.as_uuid(), &status.as_str(), &begins]).await?)
 }
 
 fn logic_text(logic: &GoalLogic) -> Result<String, Error> {

@@ -12,16 +12,10 @@ async fn every_transition_is_allowed_or_refused_as_specified() {
         (vec![], ["active", "!paused", "!inactive"]),
         (vec!["activate"], ["active", "paused", "inactive"]),
         (vec!["activate", "pause"], ["active", "paused", "inactive"]),
-        (
-            vec!["activate", "deactivate"],
-            ["active", "!paused", "inactive"],
-        ),
+        (vec!["activate", "deactivate"], ["active", "!paused", "inactive"]),
     ];
     for (steps, outcomes) in cases {
-        for (action, wanted) in ["activate", "pause", "deactivate"]
-            .into_iter()
-            .zip(outcomes)
-        {
+        for (action, wanted) in ["activate", "pause", "deactivate"].into_iter().zip(outcomes) {
             let path = editor.workflow().await;
             for step in &steps {
                 editor.act(&path, step).await;
@@ -31,26 +25,16 @@ async fn every_transition_is_allowed_or_refused_as_specified() {
             match wanted.strip_prefix('!') {
                 Some(to) => {
                     let problem = answer.refused(409, "invalid_transition");
-                    let message = format!(
-                        "a workflow that is {} cannot become {to}",
-                        before["status"].as_str().unwrap()
-                    );
+                    let message =
+                        format!("a workflow that is {} cannot become {to}", before["status"].as_str().unwrap());
                     assert_eq!(problem["message"], message);
                     assert_eq!(editor.show(&path).await, before);
                 }
                 None => assert_eq!(answer.json(200)["status"], wanted, "{steps:?} {action}"),
             }
             let changed = editor.show(&path).await != before;
-            assert_eq!(
-                changed,
-                wanted != before["status"] && !wanted.starts_with('!'),
-                "{steps:?} {action}"
-            );
-            assert_eq!(
-                service.epoch().await,
-                epoch + i64::from(changed),
-                "{steps:?} {action}"
-            );
+            assert_eq!(changed, wanted != before["status"] && !wanted.starts_with('!'), "{steps:?} {action}");
+            assert_eq!(service.epoch().await, epoch + i64::from(changed), "{steps:?} {action}");
         }
     }
 }
@@ -60,38 +44,17 @@ async fn activating_an_active_workflow_changes_nothing() {
     let service = Service::start().await;
     let editor = service.editor();
     let path = editor.workflow().await;
-    let goal = editor
-        .goal(&path, "tag_added", json!({"tag_name": "a"}))
-        .await;
+    let goal = editor.goal(&path, "tag_added", json!({"tag_name": "a"})).await;
     let active = editor.act(&path, "activate").await;
     let (goal_before, epoch) = (editor.show(&goal).await, service.epoch().await);
     let rows = service.number(WRITTEN).await;
-    for body in [
-        json!({}),
-        json!({"catch_up": false}),
-        json!({"catch_up": true}),
-    ] {
-        assert_eq!(
-            editor
-                .post(&format!("{path}/activate"), body)
-                .await
-                .json(200),
-            active
-        );
+    for body in [json!({}), json!({"catch_up": false}), json!({"catch_up": true})] {
+        assert_eq!(editor.post(&format!("{path}/activate"), body).await.json(200), active);
     }
     assert_eq!(editor.show(&goal).await, goal_before);
-    assert_eq!(
-        (service.epoch().await, service.number(WRITTEN).await),
-        (epoch, rows)
-    );
-    editor
-        .post(&format!("{path}/activate"), json!({"catchup": true}))
-        .await
-        .refused(400, "unknown_field");
-    editor
-        .post(&format!("{path}/pause"), json!({"catch_up": true}))
-        .await
-        .refused(400, "unknown_field");
+    assert_eq!((service.epoch().await, service.number(WRITTEN).await), (epoch, rows));
+    editor.post(&format!("{path}/activate"), json!({"catchup": true})).await.refused(400, "unknown_field");
+    editor.post(&format!("{path}/pause"), json!({"catch_up": true})).await.refused(400, "unknown_field");
 }
 
 const DANGLING: &str = r#"
@@ -104,8 +67,7 @@ const DANGLING: &str = r#"
     pipeline_stage_reached | {"stage_id": "stage-789", "pipeline_id": "pipe-123"}   | pipeline | pipe-123
 "#;
 
-const WRITTEN: &str =
-    "SELECT (SELECT count(*) FROM goals.audit) + (SELECT count(*) FROM goals.outbox)";
+const WRITTEN: &str = "SELECT (SELECT count(*) FROM goals.audit) + (SELECT count(*) FROM goals.outbox)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn activation_validates_every_goal_again_and_fails_whole() {
@@ -114,33 +76,18 @@ async fn activation_validates_every_goal_again_and_fails_whole() {
     directory(&editor).await;
     for [goal_type, criteria, kind, id] in table(DANGLING) {
         let path = editor.workflow().await;
-        let fine = editor
-            .goal(&path, "tag_added", json!({"tag_name": "fine"}))
-            .await;
+        let fine = editor.goal(&path, "tag_added", json!({"tag_name": "fine"})).await;
         let goal = editor.goal(&path, goal_type, parsed(criteria)).await;
-        editor
-            .delete(&format!("/api/v1/references/{kind}/{id}"))
-            .await
-            .nothing();
+        editor.delete(&format!("/api/v1/references/{kind}/{id}")).await.nothing();
         let state = async || {
             let (workflow, goal) = (editor.show(&path).await, editor.show(&fine).await);
-            (
-                workflow,
-                goal,
-                service.epoch().await,
-                service.number(WRITTEN).await,
-            )
+            (workflow, goal, service.epoch().await, service.number(WRITTEN).await)
         };
         let before = state().await;
-        let answer = editor
-            .post(&format!("{path}/activate"), json!({"catch_up": true}))
-            .await;
+        let answer = editor.post(&format!("{path}/activate"), json!({"catch_up": true})).await;
         let problem = answer.refused(400, "invalid_goal_configuration");
         let message = format!("Invalid goal configuration: {kind} does not exist");
-        assert_eq!(
-            (&problem["message"], &problem["goal_id"]),
-            (&json!(message), &json!(id_of(&goal)))
-        );
+        assert_eq!((&problem["message"], &problem["goal_id"]), (&json!(message), &json!(id_of(&goal))));
         assert_eq!(state().await, before);
         directory(&editor).await;
         editor.act(&path, "activate").await;
@@ -152,27 +99,10 @@ async fn activation_holds_amounts_against_the_currency_of_now() {
     let service = Service::start().await;
     let editor = service.editor();
     let path = editor.workflow().await;
-    editor
-        .goal(&path, "purchase_made", json!({"min_amount": "10.50"}))
-        .await;
-    service
-        .admin()
-        .edit(
-            "/api/v1/tenants/a",
-            json!({"settings": {"default_currency": "JPY"}}),
-        )
-        .await;
-    let problem = editor
-        .post(&format!("{path}/activate"), json!({}))
-        .await
-        .refused(400, "invalid_goal_configuration");
-    assert!(
-        problem["message"]
-            .as_str()
-            .unwrap()
-            .starts_with("Invalid goal configuration: "),
-        "{problem}"
-    );
+    editor.goal(&path, "purchase_made", json!({"min_amount": "10.50"})).await;
+    service.admin().edit("/api/v1/tenants/a", json!({"settings": {"default_currency": "JPY"}})).await;
+    let problem = editor.post(&format!("{path}/activate"), json!({})).await.refused(400, "invalid_goal_configuration");
+    assert!(problem["message"].as_str().unwrap().starts_with("Invalid goal configuration: "), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,12 +120,8 @@ async fn goals_count_from_the_activation_and_over_a_pause() {
     let editor = service.editor();
     let path = editor.workflow().await;
     let goals = [
-        editor
-            .goal(&path, "tag_added", json!({"tag_name": "a"}))
-            .await,
-        editor
-            .goal(&path, "tag_added", json!({"tag_name": "b"}))
-            .await,
+        editor.goal(&path, "tag_added", json!({"tag_name": "a"})).await,
+        editor.goal(&path, "tag_added", json!({"tag_name": "b"})).await,
     ];
     editor.edit(&goals[1], json!({"status": "inactive"})).await;
     let times = async || -> (Value, Vec<Value>) {
@@ -206,18 +132,10 @@ async fn goals_count_from_the_activation_and_over_a_pause() {
         }
         (workflow["activated_at"].clone(), from)
     };
-    let step = async |action: &str, body: Value| {
-        editor
-            .post(&format!("{path}/{action}"), body)
-            .await
-            .json(200)
-    };
+    let step = async |action: &str, body: Value| editor.post(&format!("{path}/{action}"), body).await.json(200);
     step("activate", json!({})).await;
     let first = times().await;
-    assert!(
-        first.0.is_string() && first.1.iter().all(Value::is_string),
-        "{first:?}"
-    );
+    assert!(first.0.is_string() && first.1.iter().all(Value::is_string), "{first:?}");
     step("pause", json!({})).await;
     step("activate", json!({})).await;
     assert_eq!(times().await, first, "a pause moves nothing");
@@ -226,28 +144,15 @@ async fn goals_count_from_the_activation_and_over_a_pause() {
     step("activate", json!({})).await;
     let second = times().await;
     assert!(second.0.as_str() > first.0.as_str());
-    assert!(
-        second
-            .1
-            .iter()
-            .zip(&first.1)
-            .all(|(new, old)| new.as_str() > old.as_str()),
-        "{second:?}"
-    );
+    assert!(second.1.iter().zip(&first.1).all(|(new, old)| new.as_str() > old.as_str()), "{second:?}");
     step("pause", json!({})).await;
     step("activate", json!({"catch_up": true})).await;
-    assert_eq!(
-        times().await,
-        (second.0, vec![json!(null), json!(null)]),
-        "every stored event counts"
-    );
+    assert_eq!(times().await, (second.0, vec![json!(null), json!(null)]), "every stored event counts");
     step("deactivate", json!({})).await;
     step("activate", json!({"catch_up": true})).await;
     let last = times().await;
     assert_eq!(last.1, [json!(null), json!(null)]);
     // A goal that comes after a catch-up counts from then on.
-    let late = editor
-        .goal(&path, "tag_added", json!({"tag_name": "c"}))
-        .await;
+    let late = editor.goal(&path, "tag_added", json!({"tag_name": "c"})).await;
     assert!(editor.show(&late).await["effective_from"].as_str() > last.0.as_str());
 }

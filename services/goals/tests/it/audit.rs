@@ -15,9 +15,7 @@ async fn log(service: &Service, path: &str) -> Vec<Value> {
 fn assert_chained(entries: &[Value], actor: &str) {
     let plain = |object: &Value| {
         let mut object = object.clone();
-        object
-            .as_object_mut()
-            .map(|members| members.remove("effective_from"));
+        object.as_object_mut().map(|members| members.remove("effective_from"));
         object
     };
     assert_eq!(entries[0]["before"], json!(null));
@@ -33,9 +31,7 @@ async fn every_change_is_there_with_before_and_after() {
     let service = Service::start().await;
     let editor = service.editor();
     let workflow = editor.workflow().await;
-    let goal = editor
-        .goal(&workflow, "tag_added", json!({"tag_name": "a"}))
-        .await;
+    let goal = editor.goal(&workflow, "tag_added", json!({"tag_name": "a"})).await;
     editor.edit(&workflow, json!({"name": "Hello"})).await;
     for action in ["activate", "pause", "activate", "deactivate"] {
         editor.act(&workflow, action).await;
@@ -47,42 +43,22 @@ async fn every_change_is_there_with_before_and_after() {
     let pause = editor.post(&format!("{workflow}/pause"), json!({})).await;
     pause.refused(409, "invalid_transition");
 
-    let keys = service
-        .admin()
-        .walk("/api/v1/tenants/a/api-keys", 200)
-        .await;
+    let keys = service.admin().walk("/api/v1/tenants/a/api-keys", 200).await;
     let own = keys.iter().find(|key| key["role"] == "editor").unwrap();
     let actor = format!("key:{}", own["id"].as_str().unwrap());
     for (path, object_type, actions) in [
-        (
-            &workflow,
-            "workflow",
-            "created updated activated paused activated deactivated",
-        ),
+        (&workflow, "workflow", "created updated activated paused activated deactivated"),
         (&goal, "goal", "created updated deleted"),
     ] {
         let entries = log(&service, path).await;
-        let wanted = actions
-            .split(' ')
-            .map(|action| format!("{object_type}.{action}"));
+        let wanted = actions.split(' ').map(|action| format!("{object_type}.{action}"));
         assert_eq!(each(&entries, "action"), wanted.collect::<Vec<_>>());
-        assert!(
-            each(&entries, "object_type")
-                .iter()
-                .all(|found| *found == object_type)
-        );
+        assert!(each(&entries, "object_type").iter().all(|found| *found == object_type));
         assert_chained(&entries, &actor);
     }
     let last = log(&service, &workflow).await.pop().unwrap();
-    assert_eq!(
-        last["after"],
-        service.viewer().show(&workflow).await,
-        "as it is answered"
-    );
-    assert_eq!(
-        log(&service, &goal).await.pop().unwrap()["after"],
-        json!(null)
-    );
+    assert_eq!(last["after"], service.viewer().show(&workflow).await, "as it is answered");
+    assert_eq!(log(&service, &goal).await.pop().unwrap()["after"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,14 +75,8 @@ async fn the_log_is_read_in_pages_newest_first() {
     assert_eq!(viewer.show("/api/v1/audit").await, json!({"items": walked}));
     let none = viewer.show("/api/v1/audit?object_id=nothing").await;
     assert_eq!(none, json!({"items": []}));
-    viewer
-        .get("/api/v1/audit?object_id=%00")
-        .await
-        .refused(400, "nul_character");
-    viewer
-        .get("/api/v1/audit?cursor=AAAAAAAAAAB4")
-        .await
-        .refused(400, "invalid_cursor");
+    viewer.get("/api/v1/audit?object_id=%00").await.refused(400, "nul_character");
+    viewer.get("/api/v1/audit?cursor=AAAAAAAAAAB4").await.refused(400, "invalid_cursor");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,15 +85,8 @@ async fn no_login_of_the_service_can_change_the_log() {
     service.editor().workflow().await;
     for login in ["goalpost_goals", "goalpost_goals_system"] {
         let client = service.database.login(login).await.unwrap();
-        client
-            .execute("SELECT set_config('app.tenant_id', 'a', false)", &[])
-            .await
-            .unwrap();
-        for sql in [
-            "UPDATE goals.audit SET actor = 'nobody'",
-            "DELETE FROM goals.audit",
-            "TRUNCATE goals.audit",
-        ] {
+        client.execute("SELECT set_config('app.tenant_id', 'a', false)", &[]).await.unwrap();
+        for sql in ["UPDATE goals.audit SET actor = 'nobody'", "DELETE FROM goals.audit", "TRUNCATE goals.audit"] {
             let refused = client.execute(sql, &[]).await.unwrap_err();
             assert_eq!(refused.code().unwrap().code(), "42501", "{login}: {sql}");
         }

@@ -9,65 +9,32 @@ const TOKENS: &str = "/api/v1/tenants/a/write-tokens";
 const KEYS: &str = "/api/v1/tenants/a/api-keys";
 
 fn ids(list: &Value) -> Vec<&str> {
-    list["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["id"].as_str().unwrap())
-        .collect()
+    list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_token_is_shown_once_and_kept_as_a_hash() {
     let service = Service::start().await;
-    let made = service
-        .admin()
-        .post(
-            TOKENS,
-            json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"}),
-        )
-        .await;
+    let made = service.admin().post(TOKENS, json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"})).await;
     assert_eq!(made.headers["cache-control"], "no-store");
     let made = made.json(201);
-    let (id, secret) = (
-        made["id"].as_str().unwrap(),
-        made["token"].as_str().unwrap(),
-    );
+    let (id, secret) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
     let presented = Presented::parse(secret).unwrap();
-    assert_eq!(
-        (presented.prefix, presented.id.as_str()),
-        (Prefix::WriteToken, id)
-    );
-    assert_eq!(
-        (&made["kind"], &made["expires_at"]),
-        (&json!("server"), &json!("2099-01-01T00:00:00Z"))
-    );
+    assert_eq!((presented.prefix, presented.id.as_str()), (Prefix::WriteToken, id));
+    assert_eq!((&made["kind"], &made["expires_at"]), (&json!("server"), &json!("2099-01-01T00:00:00Z")));
     assert!(made["created_by"].as_str().unwrap().starts_with("key:"));
 
     let listed = service.admin().get(TOKENS).await;
     assert_eq!(ids(&listed.json(200))[0], id, "newest first");
     let hidden = &secret[17..];
     assert!(!listed.text.contains(hidden), "{}", listed.text);
-    let stored = pg::Db::connect(
-        &service.database.settings("ingest"),
-        "ingest",
-        tokio::runtime::Handle::current(),
-    )
-    .unwrap();
-    let found = pg::credentials::find_write_token(&stored, id)
-        .await
-        .unwrap()
-        .unwrap();
+    let stored =
+        pg::Db::connect(&service.database.settings("ingest"), "ingest", tokio::runtime::Handle::current()).unwrap();
+    let found = pg::credentials::find_write_token(&stored, id).await.unwrap().unwrap();
     assert_eq!(found.secret_hash, presented.hash);
-    let leaked =
-        format!("SELECT count(*) FROM goals.audit WHERE to_jsonb(audit)::text LIKE '%{hidden}%'");
+    let leaked = format!("SELECT count(*) FROM goals.audit WHERE to_jsonb(audit)::text LIKE '%{hidden}%'");
     assert_eq!(service.number(&leaked).await, 0);
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.audit WHERE action = 'write_token.created'")
-            .await,
-        1
-    );
+    assert_eq!(service.number("SELECT count(*) FROM goals.audit WHERE action = 'write_token.created'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,11 +43,7 @@ async fn a_tenant_has_at_most_two_live_tokens() {
     let admin = service.admin();
     // One was there from the start.
     let attempts = join_all((0..6).map(|_| admin.post(TOKENS, json!({"kind": "server"})))).await;
-    let made: Vec<Value> = attempts
-        .iter()
-        .filter(|a| a.status == 201)
-        .map(|a| a.json(201))
-        .collect();
+    let made: Vec<Value> = attempts.iter().filter(|a| a.status == 201).map(|a| a.json(201)).collect();
     assert_eq!(made.len(), 1);
     for refused in attempts.iter().filter(|a| a.status != 201) {
         refused.refused(409, "too_many_live_tokens");
@@ -88,29 +51,16 @@ async fn a_tenant_has_at_most_two_live_tokens() {
     let path = format!("{TOKENS}/{}", made[0]["id"].as_str().unwrap());
     admin.delete(&path).await.nothing();
     admin.delete(&path).await.nothing();
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.audit WHERE action = 'write_token.revoked'")
-            .await,
-        1
-    );
+    assert_eq!(service.number("SELECT count(*) FROM goals.audit WHERE action = 'write_token.revoked'").await, 1);
     let next = admin.make(TOKENS, json!({})).await;
-    admin
-        .post(TOKENS, json!({}))
-        .await
-        .refused(409, "too_many_live_tokens");
+    admin.post(TOKENS, json!({})).await.refused(409, "too_many_live_tokens");
     // One that has expired does not count.
-    let expired = format!(
-        "UPDATE platform.write_tokens SET expires_at = now() WHERE id = '{}'",
-        next["id"].as_str().unwrap()
-    );
+    let expired =
+        format!("UPDATE platform.write_tokens SET expires_at = now() WHERE id = '{}'", next["id"].as_str().unwrap());
     service.execute(&expired).await;
     admin.make(TOKENS, json!({})).await;
     // Another tenant's tokens do not count either.
-    service
-        .operator()
-        .make("/api/v1/tenants/b/write-tokens", json!({}))
-        .await;
+    service.operator().make("/api/v1/tenants/b/write-tokens", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,19 +69,9 @@ async fn a_key_works_until_it_is_revoked() {
     let made = service.admin().make(KEYS, json!({"role": "viewer"})).await;
     let client = service.client(made["key"].as_str().unwrap());
     client.show("/api/v1/workflows").await;
-    client
-        .post("/api/v1/workflows", json!({"name": "x"}))
-        .await
-        .refused(403, "role_too_low");
-    service
-        .admin()
-        .delete(&format!("{KEYS}/{}", made["id"].as_str().unwrap()))
-        .await
-        .nothing();
-    eventually("the revocation", async || {
-        (client.get("/api/v1/workflows").await.status == 401).then_some(())
-    })
-    .await;
+    client.post("/api/v1/workflows", json!({"name": "x"})).await.refused(403, "role_too_low");
+    service.admin().delete(&format!("{KEYS}/{}", made["id"].as_str().unwrap())).await.nothing();
+    eventually("the revocation", async || (client.get("/api/v1/workflows").await.status == 401).then_some(())).await;
     let revoked = "SELECT count(*) FROM goals.audit WHERE action = 'api_key.revoked'
          AND before -> 'revoked_at' = 'null' AND after ->> 'revoked_at' IS NOT NULL AND after ->> 'role' = 'viewer'";
     assert_eq!(service.number(revoked).await, 1);
@@ -143,57 +83,27 @@ async fn bad_requests_for_credentials_are_refused() {
     let admin = service.admin();
     for (path, body, code, pointer) in [
         (TOKENS, json!({"kind": "browser"}), "invalid_value", "/kind"),
-        (
-            TOKENS,
-            json!({"kind": "server", "origins": []}),
-            "unknown_field",
-            "/origins",
-        ),
-        (
-            TOKENS,
-            json!({"expires_at": "2020-01-01T00:00:00Z"}),
-            "invalid_value",
-            "/expires_at",
-        ),
-        (
-            TOKENS,
-            json!({"expires_at": "tomorrow"}),
-            "invalid_value",
-            "/expires_at",
-        ),
+        (TOKENS, json!({"kind": "server", "origins": []}), "unknown_field", "/origins"),
+        (TOKENS, json!({"expires_at": "2020-01-01T00:00:00Z"}), "invalid_value", "/expires_at"),
+        (TOKENS, json!({"expires_at": "tomorrow"}), "invalid_value", "/expires_at"),
         (KEYS, json!({"role": "operator"}), "invalid_value", "/role"),
         (KEYS, json!({"role": "boss"}), "invalid_value", "/role"),
         (KEYS, json!({}), "missing_field", "/role"),
-        (
-            KEYS,
-            json!({"role": "viewer", "expires_at": "1999-01-01T00:00:00Z"}),
-            "invalid_value",
-            "/expires_at",
-        ),
+        (KEYS, json!({"role": "viewer", "expires_at": "1999-01-01T00:00:00Z"}), "invalid_value", "/expires_at"),
     ] {
         let problem = admin.post(path, body).await.refused(400, code);
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     }
     for id in ["nothing", "%00", "a%20b", &"x".repeat(300)] {
-        admin
-            .delete(&format!("{KEYS}/{id}"))
-            .await
-            .refused(404, "not_found");
-        admin
-            .delete(&format!("{TOKENS}/{id}"))
-            .await
-            .refused(404, "not_found");
+        admin.delete(&format!("{KEYS}/{id}")).await.refused(404, "not_found");
+        admin.delete(&format!("{TOKENS}/{id}")).await.refused(404, "not_found");
     }
     service
         .operator()
         .post("/api/v1/tenants/nobody/api-keys", json!({"role": "admin"}))
         .await
         .refused(404, "not_found");
-    service
-        .operator()
-        .get("/api/v1/tenants/nobody/write-tokens")
-        .await
-        .refused(404, "not_found");
+    service.operator().get("/api/v1/tenants/nobody/write-tokens").await.refused(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,14 +116,6 @@ async fn credentials_are_listed_in_pages() {
     let walked = service.admin().walk(KEYS, 3).await;
     assert_eq!(json!({"items": walked}), whole);
     assert_eq!(walked.len(), 8);
-    service
-        .admin()
-        .get(&format!("{KEYS}?cursor=zzz"))
-        .await
-        .refused(400, "invalid_cursor");
-    service
-        .admin()
-        .get(&format!("{KEYS}?limit=0"))
-        .await
-        .refused(400, "invalid_limit");
+    service.admin().get(&format!("{KEYS}?cursor=zzz")).await.refused(400, "invalid_cursor");
+    service.admin().get(&format!("{KEYS}?limit=0")).await.refused(400, "invalid_limit");
 }

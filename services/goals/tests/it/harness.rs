@@ -39,10 +39,7 @@ impl Service {
 
     async fn run(vhost: Option<Vhost>) -> Self {
         let database = Database::create().await.unwrap();
-        let (a, b) = (
-            database.seed_tenant("a").await.unwrap(),
-            database.seed_tenant("b").await.unwrap(),
-        );
+        let (a, b) = (database.seed_tenant("a").await.unwrap(), database.seed_tenant("b").await.unwrap());
         let operator_key = database.seed_operator().await.unwrap();
         let announced = std::env::temp_dir().join(format!("goals-{}.json", Uuid::now_v7()));
         let settings = Settings {
@@ -55,46 +52,25 @@ impl Service {
             life: Life::default(),
             database: database.settings("goals"),
             bus: bus::Settings::new(vhost.as_ref().map_or(NO_BROKER, Vhost::amqp_url)),
-            listeners: ListenerSettings {
-                count_every_seconds: NonZeroU64::MIN,
-            },
+            listeners: ListenerSettings { count_every_seconds: NonZeroU64::MIN },
         };
         let context = Context::for_test(settings);
         let running = context.running();
         goalpost_goals::start(context).await.unwrap();
-        let text = eventually("the announcement", async || {
-            std::fs::read_to_string(&announced).ok()
-        })
-        .await;
+        let text = eventually("the announcement", async || std::fs::read_to_string(&announced).ok()).await;
         std::fs::remove_file(&announced).unwrap();
         let addresses: Value = serde_json::from_str(&text).unwrap();
         let address = |name: &str| addresses[name].as_str().unwrap().to_owned();
         let (url, admin_url) = (address("url"), address("admin_url"));
-        Self {
-            database,
-            vhost,
-            url,
-            admin_url,
-            running,
-            a,
-            b,
-            operator_key,
-        }
+        Self { database, vhost, url, admin_url, running, a, b, operator_key }
     }
 
     pub fn client(&self, key: &str) -> Client {
-        Client {
-            http: reqwest::Client::new(),
-            base: self.url.clone(),
-            key: Some(key.to_owned()),
-        }
+        Client { http: reqwest::Client::new(), base: self.url.clone(), key: Some(key.to_owned()) }
     }
 
     pub fn anonymous(&self) -> Client {
-        Client {
-            key: None,
-            ..self.client("")
-        }
+        Client { key: None, ..self.client("") }
     }
 
     pub fn viewer(&self) -> Client {
@@ -120,31 +96,17 @@ impl Service {
 
     /// The configuration epoch of tenant `a`.
     pub async fn epoch(&self) -> i64 {
-        self.number("SELECT epoch FROM goals.epochs WHERE tenant_id = 'a'")
-            .await
+        self.number("SELECT epoch FROM goals.epochs WHERE tenant_id = 'a'").await
     }
 
     /// A number that the superuser reads.
     pub async fn number(&self, sql: &str) -> i64 {
-        self.database
-            .superuser()
-            .await
-            .unwrap()
-            .query_one(sql, &[])
-            .await
-            .unwrap()
-            .get(0)
+        self.database.superuser().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
     }
 
     /// What the superuser does.
     pub async fn execute(&self, sql: &str) {
-        self.database
-            .superuser()
-            .await
-            .unwrap()
-            .execute(sql, &[])
-            .await
-            .unwrap();
+        self.database.superuser().await.unwrap().execute(sql, &[]).await.unwrap();
     }
 }
 
@@ -170,31 +132,17 @@ impl Client {
     /// A request with a raw body, as JSON. Every request has the same id, so that equal answers are equal byte for byte.
     pub async fn raw(&self, method: Method, path: &str, body: Option<String>) -> Answer {
         let what = format!("{method} {path} {}", body.as_deref().unwrap_or_default());
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .header("x-request-id", "same");
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).header("x-request-id", "same");
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body);
+            request = request.header("content-type", "application/json").body(body);
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let content_type = headers
-            .get("content-type")
-            .map_or("", |t| t.to_str().unwrap())
-            .to_owned();
-        Answer {
-            status,
-            content_type,
-            headers,
-            text: response.text().await.unwrap(),
-            what,
-        }
+        let content_type = headers.get("content-type").map_or("", |t| t.to_str().unwrap()).to_owned();
+        Answer { status, content_type, headers, text: response.text().await.unwrap(), what }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -234,17 +182,12 @@ impl Client {
 
     /// A workflow after it was activated, paused or deactivated.
     pub async fn act(&self, workflow: &str, action: &str) -> Value {
-        self.post(&format!("{workflow}/{action}"), json!({}))
-            .await
-            .json(200)
+        self.post(&format!("{workflow}/{action}"), json!({})).await.json(200)
     }
 
     /// All items of a list, read in pages of `limit`.
     pub async fn walk(&self, path: &str, limit: u8) -> Vec<Value> {
-        let path = format!(
-            "{path}{}limit={limit}",
-            if path.contains('?') { '&' } else { '?' }
-        );
+        let path = format!("{path}{}limit={limit}", if path.contains('?') { '&' } else { '?' });
         let (mut items, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = self.show(&format!("{path}&cursor={cursor}")).await;
@@ -260,27 +203,19 @@ impl Client {
 
     /// A new workflow's path.
     pub async fn workflow(&self) -> String {
-        let made = self
-            .post("/api/v1/workflows", json!({"name": "Welcome"}))
-            .await
-            .json(201);
+        let made = self.post("/api/v1/workflows", json!({"name": "Welcome"})).await.json(201);
         format!("/api/v1/workflows/{}", made["id"].as_str().unwrap())
     }
 
     /// Adds a goal to the workflow at this path; the goal's path.
     pub async fn goal(&self, workflow: &str, goal_type: &str, criteria: Value) -> String {
         let body = json!({"goal_type": goal_type, "criteria": criteria});
-        let made = self
-            .post(&format!("{workflow}/goals"), body)
-            .await
-            .json(201);
+        let made = self.post(&format!("{workflow}/goals"), body).await.json(201);
         format!("{workflow}/goals/{}", made["id"].as_str().unwrap())
     }
 
     pub async fn reference(&self, kind: &str, id: &str, body: Value) {
-        self.put(&format!("/api/v1/references/{kind}/{id}"), body)
-            .await
-            .json(200);
+        self.put(&format!("/api/v1/references/{kind}/{id}"), body).await.json(200);
     }
 }
 
@@ -289,30 +224,20 @@ impl Answer {
     #[track_caller]
     pub fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.what, self.text);
-        serde_json::from_str(&self.text)
-            .unwrap_or_else(|_| panic!("{}: not JSON: {}", self.what, self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{}: not JSON: {}", self.what, self.text))
     }
 
     /// Checks that there is nothing in an answer that has to be 204.
     #[track_caller]
     pub fn nothing(&self) {
-        assert_eq!(
-            (self.status, self.text.as_str()),
-            (204, ""),
-            "{}",
-            self.what
-        );
+        assert_eq!((self.status, self.text.as_str()), (204, ""), "{}", self.what);
     }
 
     /// The problem document of a refusal that has to have this status and code.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> Value {
         let problem = self.json(status);
-        assert_eq!(
-            self.content_type, "application/problem+json",
-            "{}",
-            self.what
-        );
+        assert_eq!(self.content_type, "application/problem+json", "{}", self.what);
         assert_eq!(problem["code"], code, "{}: {}", self.what, self.text);
         assert_eq!(problem["message"], problem["detail"], "{}", self.what);
         assert_eq!(problem["status"], status);
@@ -333,15 +258,8 @@ pub fn each(items: &[Value], key: &str) -> Vec<Value> {
 /// A table: a line per case, columns separated by ` | `.
 pub fn table<const N: usize>(text: &'static str) -> Vec<[&'static str; N]> {
     let cells = |line: &'static str| line.split(" | ").map(str::trim).collect::<Vec<_>>();
-    let row = |line| {
-        cells(line)
-            .try_into()
-            .unwrap_or_else(|_| panic!("not {N} columns: {line}"))
-    };
-    text.lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(row)
-        .collect()
+    let row = |line| cells(line).try_into().unwrap_or_else(|_| panic!("not {N} columns: {line}"));
+    text.lines().filter(|line| !line.trim().is_empty()).map(row).collect()
 }
 
 /// JSON of a table's cell.
@@ -356,10 +274,7 @@ pub async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "waited in vain for {what}"
-        );
+        assert!(started.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

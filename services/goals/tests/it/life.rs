@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use testkit::Database;
 
 async fn ready(service: &Service) -> (u16, Value) {
-    let answer = reqwest::get(format!("{}/health/ready", service.admin_url))
-        .await
-        .unwrap();
+    let answer = reqwest::get(format!("{}/health/ready", service.admin_url)).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -40,15 +38,9 @@ async fn ready_while_the_database_answers_whether_or_not_the_broker_does() {
     let answer = eventually("the outage", away).await;
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.headers.contains_key("retry-after"));
-    assert!(
-        !answer.text.contains("postgres") && !answer.text.contains("SELECT"),
-        "{}",
-        answer.text
-    );
+    assert!(!answer.text.contains("postgres") && !answer.text.contains("SELECT"), "{}", answer.text);
     assert_eq!(ready(&service).await.0, 503);
-    let live = reqwest::get(format!("{}/health/live", service.admin_url))
-        .await
-        .unwrap();
+    let live = reqwest::get(format!("{}/health/live", service.admin_url)).await.unwrap();
     assert_eq!(live.status(), 200);
 
     open_database(&service, true).await;
@@ -60,26 +52,15 @@ async fn ready_while_the_database_answers_whether_or_not_the_broker_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_not_as_it_must_be_ends_the_service() {
     let service = Service::start().await;
-    eventually("readiness", async || {
-        (ready(&service).await.0 == 200).then_some(())
-    })
-    .await;
+    eventually("readiness", async || (ready(&service).await.0 == 200).then_some(())).await;
     // Another service on the same database, after somebody has taken a table's protection away.
-    service
-        .execute("ALTER TABLE goals.goals NO FORCE ROW LEVEL SECURITY")
-        .await;
+    service.execute("ALTER TABLE goals.goals NO FORCE ROW LEVEL SECURITY").await;
     let settings = goalpost_goals::Settings {
-        http: web::HttpSettings {
-            port: 0,
-            admin_port: 0,
-            ..web::HttpSettings::default()
-        },
+        http: web::HttpSettings { port: 0, admin_port: 0, ..web::HttpSettings::default() },
         life: runtime::Life::default(),
         database: service.database.settings("goals"),
         bus: bus::Settings::new("amqp://127.0.0.1:1/%2f"),
-        listeners: goalpost_goals::ListenerSettings {
-            count_every_seconds: std::num::NonZeroU64::MIN,
-        },
+        listeners: goalpost_goals::ListenerSettings { count_every_seconds: std::num::NonZeroU64::MIN },
     };
     let context = runtime::Context::for_test(settings);
     let running = context.running();
@@ -95,40 +76,20 @@ async fn the_service_ends_when_it_is_told_and_what_was_answered_is_kept() {
     let workflow = editor.workflow().await;
     editor.act(&workflow, "activate").await;
     service.running.stop().await.unwrap();
-    assert!(
-        reqwest::get(&service.url).await.is_err(),
-        "nobody listens any more"
-    );
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.workflows WHERE status = 'active'")
-            .await,
-        1
-    );
-    assert_eq!(
-        service.number("SELECT count(*) FROM goals.outbox").await,
-        0,
-        "the outbox was drained"
-    );
+    assert!(reqwest::get(&service.url).await.is_err(), "nobody listens any more");
+    assert_eq!(service.number("SELECT count(*) FROM goals.workflows WHERE status = 'active'").await, 1);
+    assert_eq!(service.number("SELECT count(*) FROM goals.outbox").await, 0, "the outbox was drained");
 }
 
 #[test]
 fn the_built_in_settings_are_complete_but_for_the_secrets() {
     let database = "[database]\nurl = 'postgres://x'\nsystem_url = 'postgres://x'\n";
     let text = goalpost_goals::DEFAULTS.replace("[database]\n", database);
-    let environment =
-        runtime::settings::Environment::from_iter(std::iter::empty::<(String, String)>());
-    let loaded = runtime::settings::load::<goalpost_goals::Settings>(
-        Box::leak(text.into_boxed_str()),
-        None,
-        &environment,
-    )
-    .unwrap();
+    let environment = runtime::settings::Environment::from_iter(std::iter::empty::<(String, String)>());
+    let loaded =
+        runtime::settings::load::<goalpost_goals::Settings>(Box::leak(text.into_boxed_str()), None, &environment)
+            .unwrap();
     assert_eq!(loaded.settings.http.port, 8082);
-    let bare = runtime::settings::load::<goalpost_goals::Settings>(
-        goalpost_goals::DEFAULTS,
-        None,
-        &environment,
-    );
+    let bare = runtime::settings::load::<goalpost_goals::Settings>(goalpost_goals::DEFAULTS, None, &environment);
     assert!(bare.unwrap_err().to_string().contains("database.url"));
 }

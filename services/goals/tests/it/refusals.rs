@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 
 /// A goal's body around criteria that are given as text.
 fn body(goal_type: &str, criteria: &str) -> Option<String> {
-    Some(format!(
-        r#"{{"goal_type": "{goal_type}", "criteria": {criteria}}}"#
-    ))
+    Some(format!(r#"{{"goal_type": "{goal_type}", "criteria": {criteria}}}"#))
 }
 
 const SAYS_NOTHING: &str = r#"
@@ -34,27 +32,17 @@ async fn criteria_that_say_nothing_are_refused() {
     let workflow = editor.workflow().await;
     let goals = format!("{workflow}/goals");
     for [goal_type, criteria] in table(SAYS_NOTHING) {
-        let answer = editor
-            .raw(Method::POST, &goals, body(goal_type, criteria))
-            .await;
+        let answer = editor.raw(Method::POST, &goals, body(goal_type, criteria)).await;
         let problem = answer.refused(400, "criteria_empty");
-        assert_eq!(
-            problem["message"], "Goal criteria cannot be empty",
-            "{goal_type} {criteria}"
-        );
+        assert_eq!(problem["message"], "Goal criteria cannot be empty", "{goal_type} {criteria}");
         assert_eq!(problem["errors"][0]["pointer"], "/criteria");
     }
     let absent = editor.post(&goals, json!({"goal_type": "tag_added"})).await;
     absent.refused(400, "criteria_empty");
-    let goal = editor
-        .goal(&workflow, "tag_added", json!({"tag_name": "a"}))
-        .await;
+    let goal = editor.goal(&workflow, "tag_added", json!({"tag_name": "a"})).await;
     for criteria in [json!({}), json!(null)] {
         let edit = json!({"criteria": criteria});
-        editor
-            .patch(&goal, edit)
-            .await
-            .refused(400, "criteria_empty");
+        editor.patch(&goal, edit).await.refused(400, "criteria_empty");
     }
 }
 
@@ -83,33 +71,20 @@ async fn references_that_are_not_there_are_refused_by_kind() {
     let workflow = editor.workflow().await;
     let goals = format!("{workflow}/goals");
     for [goal_type, criteria, kind] in table(NOT_THERE) {
-        let answer = editor
-            .raw(Method::POST, &goals, body(goal_type, criteria))
-            .await;
+        let answer = editor.raw(Method::POST, &goals, body(goal_type, criteria)).await;
         let problem = answer.refused(400, "reference_not_found");
-        assert_eq!(
-            problem["message"],
-            format!("Referenced {kind} does not exist"),
-            "{criteria}"
-        );
+        assert_eq!(problem["message"], format!("Referenced {kind} does not exist"), "{criteria}");
     }
     // A tag's name need not exist yet.
-    let goal = editor
-        .goal(&workflow, "tag_added", json!({"tag_name": "nobody has it"}))
-        .await;
-    let answer = editor
-        .patch(&goal, json!({"criteria": {"tag_id": "nope"}}))
-        .await;
+    let goal = editor.goal(&workflow, "tag_added", json!({"tag_name": "nobody has it"})).await;
+    let answer = editor.patch(&goal, json!({"criteria": {"tag_id": "nope"}})).await;
     let problem = answer.refused(400, "reference_not_found");
     assert_eq!(problem["message"], "Referenced tag does not exist");
     // What is in another tenant's directory is not there.
     let stranger = service.stranger();
     let foreign = format!("{}/goals", stranger.workflow().await);
     let own = body("form_submitted", r#"{"form_id": "form-123"}"#);
-    stranger
-        .raw(Method::POST, &foreign, own)
-        .await
-        .refused(400, "reference_not_found");
+    stranger.raw(Method::POST, &foreign, own).await.refused(400, "reference_not_found");
     assert_eq!(service.number("SELECT count(*) FROM goals.goals").await, 1);
 }
 
@@ -152,20 +127,12 @@ async fn what_is_malformed_is_refused_by_name() {
     let workflow = editor.workflow().await;
     let goals = format!("{workflow}/goals");
     for [body, code, pointer] in table(MALFORMED) {
-        let answer = editor
-            .raw(Method::POST, &goals, Some(body.to_owned()))
-            .await;
+        let answer = editor.raw(Method::POST, &goals, Some(body.to_owned())).await;
         let problem = answer.refused(400, code);
         let fault = &problem["errors"][0];
-        assert_eq!(
-            (&fault["pointer"], &fault["code"]),
-            (&json!(pointer), &json!(code)),
-            "{body}"
-        );
+        assert_eq!((&fault["pointer"], &fault["code"]), (&json!(pointer), &json!(code)), "{body}");
     }
-    let goal = editor
-        .goal(&workflow, "form_submitted", json!({"any_form": true}))
-        .await;
+    let goal = editor.goal(&workflow, "form_submitted", json!({"any_form": true})).await;
     for [edit, code] in table(MALFORMED_EDITS) {
         editor.patch(&goal, parsed(edit)).await.refused(400, code);
     }
@@ -187,9 +154,7 @@ async fn criteria_that_say_two_things_are_refused() {
     directory(&editor).await;
     let goals = format!("{}/goals", editor.workflow().await);
     for [goal_type, criteria] in table(SAYS_TWO_THINGS) {
-        let answer = editor
-            .raw(Method::POST, &goals, body(goal_type, criteria))
-            .await;
+        let answer = editor.raw(Method::POST, &goals, body(goal_type, criteria)).await;
         answer.refused(400, "conflicting_criteria");
     }
 }
@@ -202,31 +167,17 @@ async fn a_fourth_goal_is_refused_whatever_it_is() {
     let goals = format!("{workflow}/goals");
     let mut first = String::new();
     for tag in ["c", "b", "a"] {
-        first = editor
-            .goal(&workflow, "tag_added", json!({"tag_name": tag}))
-            .await;
+        first = editor.goal(&workflow, "tag_added", json!({"tag_name": tag})).await;
     }
-    for criteria in [
-        r#"{"tag_name": "d"}"#,
-        r#"{"tag_name": "a"}"#,
-        r#"{"tag_id": "nope"}"#,
-    ] {
-        let answer = editor
-            .raw(Method::POST, &goals, body("tag_added", criteria))
-            .await;
+    for criteria in [r#"{"tag_name": "d"}"#, r#"{"tag_name": "a"}"#, r#"{"tag_id": "nope"}"#] {
+        let answer = editor.raw(Method::POST, &goals, body("tag_added", criteria)).await;
         let problem = answer.refused(400, "max_goals_exceeded");
-        assert_eq!(
-            problem["message"],
-            "Maximum of 3 goals per workflow exceeded"
-        );
+        assert_eq!(problem["message"], "Maximum of 3 goals per workflow exceeded");
     }
     // An inactive goal counts.
     editor.edit(&first, json!({"status": "inactive"})).await;
     let fourth = body("tag_added", r#"{"tag_name": "d"}"#);
-    editor
-        .raw(Method::POST, &goals, fourth)
-        .await
-        .refused(400, "max_goals_exceeded");
+    editor.raw(Method::POST, &goals, fourth).await.refused(400, "max_goals_exceeded");
 }
 
 const MEANS_THE_SAME: &str = r#"
@@ -243,31 +194,14 @@ async fn two_goals_of_a_workflow_may_not_mean_the_same() {
     directory(&editor).await;
     for [goal_type, one, same] in table(MEANS_THE_SAME) {
         let goals = format!("{}/goals", editor.workflow().await);
-        let first: Value = editor
-            .raw(Method::POST, &goals, body(goal_type, one))
-            .await
-            .json(201);
-        let second = editor
-            .raw(Method::POST, &goals, body(goal_type, same))
-            .await;
-        assert_eq!(
-            second.refused(409, "duplicate_goal")["goal_id"],
-            first["id"]
-        );
+        let first: Value = editor.raw(Method::POST, &goals, body(goal_type, one)).await.json(201);
+        let second = editor.raw(Method::POST, &goals, body(goal_type, same)).await;
+        assert_eq!(second.refused(409, "duplicate_goal")["goal_id"], first["id"]);
         // Another workflow may have it, and so may this one once the first is gone.
         let elsewhere = format!("{}/goals", editor.workflow().await);
-        editor
-            .raw(Method::POST, &elsewhere, body(goal_type, same))
-            .await
-            .json(201);
-        editor
-            .delete(&format!("{goals}/{}", first["id"].as_str().unwrap()))
-            .await
-            .nothing();
-        editor
-            .raw(Method::POST, &goals, body(goal_type, same))
-            .await
-            .json(201);
+        editor.raw(Method::POST, &elsewhere, body(goal_type, same)).await.json(201);
+        editor.delete(&format!("{goals}/{}", first["id"].as_str().unwrap())).await.nothing();
+        editor.raw(Method::POST, &goals, body(goal_type, same)).await.json(201);
     }
 }
 
@@ -276,17 +210,10 @@ async fn an_edit_may_not_make_a_duplicate() {
     let service = Service::start().await;
     let editor = service.editor();
     let workflow = editor.workflow().await;
-    editor
-        .goal(&workflow, "tag_added", json!({"tag_name": "a"}))
-        .await;
-    let second = editor
-        .goal(&workflow, "tag_added", json!({"tag_name": "b"}))
-        .await;
+    editor.goal(&workflow, "tag_added", json!({"tag_name": "a"})).await;
+    let second = editor.goal(&workflow, "tag_added", json!({"tag_name": "b"})).await;
     let same = json!({"criteria": {"tag_name": "A"}});
-    editor
-        .patch(&second, same)
-        .await
-        .refused(409, "duplicate_goal");
+    editor.patch(&second, same).await.refused(409, "duplicate_goal");
     let exact = json!({"criteria": {"tag_name": "A", "case_sensitive": true}});
     editor.edit(&second, exact).await;
 }

@@ -41,13 +41,9 @@ const ROUTES: &str = r#"
 fn refusal(who: &str, asks: &str) -> Option<(u16, &'static str)> {
     match (who, asks) {
         ("nobody", _) => Some((401, "missing_credentials")),
-        ("nonsense" | "a key that nobody has" | "a write token", _) => {
-            Some((401, "invalid_credentials"))
-        }
+        ("nonsense" | "a key that nobody has" | "a write token", _) => Some((401, "invalid_credentials")),
         (_, "viewer") if who != "operator" => None,
-        ("editor", "editor")
-        | ("admin", "editor" | "admin")
-        | ("operator", "admin" | "operator") => None,
+        ("editor", "editor") | ("admin", "editor" | "admin") | ("operator", "admin" | "operator") => None,
         ("operator", _) => Some((403, "tenant_key_required")),
         (_, "operator") => Some((403, "operator_key_required")),
         _ => Some((403, "role_too_low")),
@@ -61,10 +57,7 @@ async fn every_route_asks_for_its_role() {
     let callers = [
         ("nobody", service.anonymous()),
         ("nonsense", service.client("nonsense")),
-        (
-            "a key that nobody has",
-            service.client(&mint(Prefix::ApiKey).text),
-        ),
+        ("a key that nobody has", service.client(&mint(Prefix::ApiKey).text)),
         ("a write token", service.client(&a.write_token)),
         ("viewer", service.viewer()),
         ("editor", service.editor()),
@@ -79,10 +72,7 @@ async fn every_route_asks_for_its_role() {
             let answer = client.raw(method.clone(), &path, body.clone()).await;
             match refusal(who, asks) {
                 Some((status, code)) => drop(answer.refused(status, code)),
-                None => assert!(
-                    [200, 204, 400, 404].contains(&answer.status),
-                    "{who}: {answer:?}"
-                ),
+                None => assert!([200, 204, 400, 404].contains(&answer.status), "{who}: {answer:?}"),
             }
         }
     }
@@ -101,16 +91,9 @@ async fn a_caller_is_judged_before_path_and_body() {
         for body in ["{", r#"{"unknown": 1}"#, "[]"] {
             // Twice: at first the key has to be looked up, then it is remembered.
             for _ in 0..2 {
-                let ask = async |key: &str| {
-                    service
-                        .client(key)
-                        .raw(method.clone(), path, Some(body.to_owned()))
-                        .await
-                };
+                let ask = async |key: &str| service.client(key).raw(method.clone(), path, Some(body.to_owned())).await;
                 ask("nonsense").await.refused(401, "invalid_credentials");
-                ask(&service.a.viewer_key)
-                    .await
-                    .refused(403, "role_too_low");
+                ask(&service.a.viewer_key).await.refused(403, "role_too_low");
             }
         }
     }

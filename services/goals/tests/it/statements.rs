@@ -9,10 +9,7 @@ async fn every_statement_is_valid_for_its_login() {
     for login in ["goalpost_goals", "goalpost_goals_system"] {
         let client = database.login(login).await.unwrap();
         for (_, sql) in goalpost_goals::store::statements().filter(|(of, _)| *of == login) {
-            client
-                .prepare(sql)
-                .await
-                .unwrap_or_else(|error| panic!("{login}: {sql}: {error:?}"));
+            client.prepare(sql).await.unwrap_or_else(|error| panic!("{login}: {sql}: {error:?}"));
             prepared += 1;
         }
     }
@@ -35,23 +32,14 @@ async fn hot_statements_use_their_indexes() {
         client.execute(sql, &[]).await.unwrap();
     }
     let tenant = database.login("goalpost_goals").await.unwrap();
-    tenant
-        .execute("SELECT set_config('app.tenant_id', 't1', false)", &[])
-        .await
-        .unwrap();
+    tenant.execute("SELECT set_config('app.tenant_id', 't1', false)", &[]).await.unwrap();
     let hot = [
         "FROM goals.workflows WHERE tenant_id = $1 AND ($2",
         "FROM goals.goals WHERE tenant_id = $1 AND workflow_id = $2 AND d",
     ];
     for part in hot {
-        let (_, sql) = goalpost_goals::store::statements()
-            .find(|(_, sql)| sql.contains(part))
-            .unwrap();
-        let sql = sql
-            .replace("$1", "'t1'")
-            .replace("$2", "NULL")
-            .replace("$3", "NULL")
-            .replace("$4", "51");
+        let (_, sql) = goalpost_goals::store::statements().find(|(_, sql)| sql.contains(part)).unwrap();
+        let sql = sql.replace("$1", "'t1'").replace("$2", "NULL").replace("$3", "NULL").replace("$4", "51");
         let plan = tenant.query(&format!("EXPLAIN {sql}"), &[]).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
         let plan = plan.join("\n");

@@ -9,21 +9,16 @@ const TENANTS: &str = "/api/v1/tenants";
 async fn the_operator_makes_a_tenant_once() {
     let service = Service::start().await;
     let operator = service.operator();
-    let body =
-        json!({"tenant_id": "new-1", "name": "New One", "settings": {"default_currency": "EUR"}});
+    let body = json!({"tenant_id": "new-1", "name": "New One", "settings": {"default_currency": "EUR"}});
     let made = operator.make(TENANTS, body.clone()).await;
     assert_eq!(made["tenant_id"], "new-1");
     assert_eq!(made["name"], "New One");
-    let settings =
-        json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048});
+    let settings = json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048});
     assert_eq!(made["settings"], settings);
     assert!(made.get("content_key").is_none(), "{made}");
     assert_eq!(operator.show("/api/v1/tenants/new-1").await, made);
 
-    operator
-        .post(TENANTS, body)
-        .await
-        .refused(409, "tenant_exists");
+    operator.post(TENANTS, body).await.refused(409, "tenant_exists");
     let kept = "SELECT count(*) FROM platform.tenants t JOIN goals.epochs e USING (tenant_id)
          WHERE tenant_id = 'new-1' AND length(content_key) = 32 AND epoch = 1";
     assert_eq!(service.number(kept).await, 1);
@@ -36,13 +31,9 @@ async fn the_operator_makes_a_tenant_once() {
 async fn content_keys_differ_and_are_audited_nowhere() {
     let service = Service::start().await;
     for id in ["n1", "n2"] {
-        service
-            .operator()
-            .make(TENANTS, json!({"tenant_id": id}))
-            .await;
+        service.operator().make(TENANTS, json!({"tenant_id": id})).await;
     }
-    let different =
-        "SELECT count(DISTINCT content_key) FROM platform.tenants WHERE tenant_id IN ('n1', 'n2')";
+    let different = "SELECT count(DISTINCT content_key) FROM platform.tenants WHERE tenant_id IN ('n1', 'n2')";
     assert_eq!(service.number(different).await, 2);
     let leaked = "SELECT count(*) FROM goals.audit a JOIN platform.tenants t USING (tenant_id)
          WHERE a.after::text LIKE '%content_key%' OR a.after::text LIKE '%' || encode(t.content_key, 'hex') || '%'";
@@ -70,10 +61,7 @@ async fn bad_tenants_are_refused_by_field() {
     let service = Service::start().await;
     let operator = service.operator();
     for [body, code, pointer] in table(BAD) {
-        let problem = operator
-            .post(TENANTS, parsed(body))
-            .await
-            .refused(400, code);
+        let problem = operator.post(TENANTS, parsed(body)).await.refused(400, code);
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     }
     let long = json!({"tenant_id": "x".repeat(65)});
@@ -91,30 +79,19 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
     let before = service.epoch().await;
     let body = json!({"settings": {"taxonomy": "strict", "max_properties_bytes": 4096}});
     let edited = admin.edit(path, body.clone()).await;
-    let settings =
-        json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096});
+    let settings = json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096});
     assert_eq!(edited["settings"], settings);
     assert_eq!(edited["name"], "a");
     assert_eq!(service.epoch().await, before + 1);
 
-    assert_eq!(
-        admin.edit(path, body).await,
-        edited,
-        "the same again changes nothing"
-    );
+    assert_eq!(admin.edit(path, body).await, edited, "the same again changes nothing");
     assert_eq!(service.epoch().await, before + 1);
 
     let unnamed = service.operator().edit(path, json!({"name": null})).await;
     assert_eq!(unnamed["name"], json!(null));
     assert_eq!(service.epoch().await, before + 2);
-    admin
-        .patch(path, json!({"settings": {"retention": 3}}))
-        .await
-        .refused(400, "unknown_field");
-    admin
-        .patch(path, json!({"settings": {"default_currency": "???"}}))
-        .await
-        .refused(400, "invalid_value");
+    admin.patch(path, json!({"settings": {"retention": 3}})).await.refused(400, "unknown_field");
+    admin.patch(path, json!({"settings": {"default_currency": "???"}})).await.refused(400, "invalid_value");
     assert_eq!(service.epoch().await, before + 2);
     let audited = "SELECT count(*) FROM goals.audit WHERE tenant_id = 'a' AND action = 'tenant.updated'
          AND (before -> 'settings' ->> 'taxonomy', after -> 'settings' ->> 'taxonomy') = ('open', 'strict')";
@@ -126,33 +103,16 @@ async fn what_an_operator_looks_at_and_what_a_stranger_asks_for_is_audited() {
     let service = Service::start().await;
     service.operator().show("/api/v1/tenants/a").await;
     service.operator().show("/api/v1/tenants/a/api-keys").await;
-    service
-        .operator()
-        .get("/api/v1/tenants/nobody")
-        .await
-        .refused(404, "not_found");
+    service.operator().get("/api/v1/tenants/nobody").await.refused(404, "not_found");
     service.admin().show("/api/v1/tenants/a").await;
-    let read = "SELECT count(*) FROM goals.audit WHERE action = 'operator.read' AND tenant_id = 'a' AND object_id = 'a'";
+    let read =
+        "SELECT count(*) FROM goals.audit WHERE action = 'operator.read' AND tenant_id = 'a' AND object_id = 'a'";
     assert_eq!(service.number(read).await, 2);
 
-    service
-        .admin()
-        .get("/api/v1/tenants/b")
-        .await
-        .refused(404, "not_found");
-    service
-        .admin()
-        .delete("/api/v1/tenants/nobody/api-keys/x")
-        .await
-        .refused(404, "not_found");
-    let refused =
-        "SELECT count(*) FROM goals.audit WHERE action = 'access.refused' AND tenant_id = 'a'
+    service.admin().get("/api/v1/tenants/b").await.refused(404, "not_found");
+    service.admin().delete("/api/v1/tenants/nobody/api-keys/x").await.refused(404, "not_found");
+    let refused = "SELECT count(*) FROM goals.audit WHERE action = 'access.refused' AND tenant_id = 'a'
          AND object_id IN ('b', 'nobody')";
     assert_eq!(service.number(refused).await, 2);
-    assert_eq!(
-        service
-            .number("SELECT count(*) FROM goals.audit WHERE tenant_id = 'b'")
-            .await,
-        0
-    );
+    assert_eq!(service.number("SELECT count(*) FROM goals.audit WHERE tenant_id = 'b'").await, 0);
 }

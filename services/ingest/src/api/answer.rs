@@ -48,12 +48,7 @@ impl Answer {
         for (index, Told { event_id, verdict }) in told.into_iter().enumerate() {
             let (status, reason) = answer.count(verdict);
             if !only_errors || status != "accepted" {
-                answer.results.push(EventResult {
-                    index,
-                    event_id,
-                    status,
-                    reason,
-                });
+                answer.results.push(EventResult { index, event_id, status, reason });
             }
         }
         answer
@@ -77,14 +72,7 @@ impl Answer {
                 self.rejected += 1;
                 *self.codes.entry(fault.code).or_default() += 1;
                 let (code, pointer, message) = (fault.code, fault.pointer, fault.message);
-                (
-                    "rejected",
-                    Some(Reason {
-                        code,
-                        pointer,
-                        message,
-                    }),
-                )
+                ("rejected", Some(Reason { code, pointer, message }))
             }
         }
     }
@@ -104,16 +92,8 @@ mod tests {
     #[test]
     fn verdicts_are_counted_and_listed_in_order() {
         let fault = Fault::at("event_name", "missing_field", "event_name is required");
-        let told = [
-            Verdict::Accepted,
-            Verdict::Rejected(fault),
-            Verdict::Duplicate,
-            Verdict::Retry,
-        ]
-        .map(|verdict| Told {
-            event_id: None,
-            verdict,
-        });
+        let told = [Verdict::Accepted, Verdict::Rejected(fault), Verdict::Duplicate, Verdict::Retry]
+            .map(|verdict| Told { event_id: None, verdict });
         let all = serde_json::to_value(Answer::of(told.to_vec(), false)).unwrap();
         let expected = serde_json::json!({
             "accepted": 1, "duplicates": 1, "rejected": 1, "limited": 0, "retry": 1,
@@ -127,14 +107,7 @@ mod tests {
         });
         assert_eq!(all, expected);
         let errors = Answer::of(told.to_vec(), true);
-        assert_eq!(
-            errors
-                .results
-                .iter()
-                .map(|result| result.index)
-                .collect::<Vec<_>>(),
-            [1, 2, 3]
-        );
+        assert_eq!(errors.results.iter().map(|result| result.index).collect::<Vec<_>>(), [1, 2, 3]);
         assert!(!errors.is_all_rejected());
     }
 }

@@ -33,22 +33,14 @@ pub fn split(body: &[u8]) -> Result<Submission<'_>, Fault> {
     let top: Top<'_> = match text.trim_ascii_start().as_bytes().first() {
         Some(b'{') => serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?,
         Some(b'[') => {
-            let events =
-                serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
-            Top {
-                events: Some(events),
-                ..Top::default()
-            }
+            let events = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
+            Top { events: Some(events), ..Top::default() }
         }
         Some(_) => return Err(neither_object_nor_array(text)),
         None => return Err(malformed("the body is empty".to_owned())),
     };
     if let Some(key) = top.repeated {
-        return Err(Fault::at(
-            &key,
-            "duplicate_key",
-            "stands more than once in the body",
-        ));
+        return Err(Fault::at(&key, "duplicate_key", "stands more than once in the body"));
     }
     let sent_at = top.sent_at.map(sent_at).transpose()?.flatten();
     let defaults = Defaults {
@@ -57,11 +49,7 @@ pub fn split(body: &[u8]) -> Result<Submission<'_>, Fault> {
         session_id: default_id("session_id", top.session_id)?,
     };
     defaults.check()?;
-    Ok(Submission {
-        sent_at,
-        defaults,
-        events: events(top.events)?,
-    })
+    Ok(Submission { sent_at, defaults, events: events(top.events)? })
 }
 
 fn malformed(message: String) -> Fault {
@@ -70,10 +58,7 @@ fn malformed(message: String) -> Fault {
 
 fn neither_object_nor_array(text: &str) -> Fault {
     match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => Fault::new(
-            "invalid_body",
-            "the body must be an object with `events`, or an array of events",
-        ),
+        Ok(_) => Fault::new("invalid_body", "the body must be an object with `events`, or an array of events"),
         Err(error) => malformed(error.to_string()),
     }
 }
@@ -87,42 +72,30 @@ fn sent_at(raw: &RawValue) -> Result<Option<OffsetDateTime>, Fault> {
         return Ok(None);
     }
     let invalid = |why: String| Fault::at("sent_at", "invalid_sent_at", why);
-    let text: Cow<'_, str> =
-        serde_json::from_str(raw.get()).map_err(|_| invalid("must be a string".to_owned()))?;
-    time_format::parse(&text)
-        .map(Some)
-        .map_err(|fault| invalid(fault.message))
+    let text: Cow<'_, str> = serde_json::from_str(raw.get()).map_err(|_| invalid("must be a string".to_owned()))?;
+    time_format::parse(&text).map(Some).map_err(|fault| invalid(fault.message))
 }
 
 fn default_id(key: &str, raw: Option<&RawValue>) -> Result<Option<String>, Fault> {
     match raw {
         None => Ok(None),
         Some(raw) if is_null(raw) => Ok(None),
-        Some(raw) => serde_json::from_str(raw.get())
-            .map(Some)
-            .map_err(|_| Fault::at(key, "invalid_body", "must be a string")),
+        Some(raw) => {
+            serde_json::from_str(raw.get()).map(Some).map_err(|_| Fault::at(key, "invalid_body", "must be a string"))
+        }
     }
 }
 
 fn events(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, Fault> {
     let Some(raw) = raw.filter(|raw| !is_null(raw)) else {
-        return Err(Fault::at(
-            "events",
-            "no_events",
-            "the body carries no `events`",
-        ));
+        return Err(Fault::at("events", "no_events", "the body carries no `events`"));
     };
     if !raw.get().starts_with('[') {
         return Err(Fault::at("events", "invalid_body", "must be an array"));
     }
-    let Events { first, count } =
-        serde_json::from_str(raw.get()).map_err(|error| malformed(error.to_string()))?;
+    let Events { first, count } = serde_json::from_str(raw.get()).map_err(|error| malformed(error.to_string()))?;
     match count {
-        0 => Err(Fault::at(
-            "events",
-            "no_events",
-            "there must be at least one event",
-        )),
+        0 => Err(Fault::at("events", "no_events", "there must be at least one event")),
         1..=MAX_EVENTS => Ok(first),
         _ => Err(Fault::at(
             "events",
@@ -203,10 +176,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Events<'a> {
                     match seq.next_element::<&'de RawValue>()? {
                         Some(event) => first.push(event),
                         None => {
-                            return Ok(Events {
-                                count: first.len(),
-                                first,
-                            });
+                            return Ok(Events { count: first.len(), first });
                         }
                     }
                 }
@@ -238,57 +208,28 @@ mod tests {
         assert_eq!(submission.sent_at.unwrap().unix_timestamp(), 1_767_427_200);
         assert_eq!(submission.defaults.project_id.as_deref(), Some("p"));
         assert_eq!(submission.defaults.user_id, None);
-        assert_eq!(
-            submission
-                .events
-                .iter()
-                .map(|raw| raw.get())
-                .collect::<Vec<_>>(),
-            [r#"{"a":1.50}"#, "2"]
-        );
+        assert_eq!(submission.events.iter().map(|raw| raw.get()).collect::<Vec<_>>(), [r#"{"a":1.50}"#, "2"]);
         assert_eq!(split(b"[{}]").unwrap().events.len(), 1);
     }
 
     #[test]
     fn a_body_that_is_not_usable_says_why() {
-        for body in [
-            "",
-            "  ",
-            "{",
-            "[",
-            "[1,]",
-            r#"{"events":[{}]} x"#,
-            "nul",
-            "\u{feff}[{}]",
-            r#"{"events":[{"a":}]}"#,
-        ] {
+        for body in
+            ["", "  ", "{", "[", "[1,]", r#"{"events":[{}]} x"#, "nul", "\u{feff}[{}]", r#"{"events":[{"a":}]}"#]
+        {
             assert_eq!(code(body), "malformed_json", "{body:?}");
         }
-        for body in [
-            "1",
-            "\"x\"",
-            "null",
-            "true",
-            r#"{"events":{}}"#,
-            r#"{"events":[{}],"user_id":7}"#,
-        ] {
+        for body in ["1", "\"x\"", "null", "true", r#"{"events":{}}"#, r#"{"events":[{}],"user_id":7}"#] {
             assert_eq!(code(body), "invalid_body", "{body:?}");
         }
         for body in ["{}", "[]", r#"{"events":[]}"#, r#"{"events":null}"#] {
             assert_eq!(code(body), "no_events", "{body:?}");
         }
         for time in ["7", "\"yesterday\"", "\"2026-01-03\"", "{}"] {
-            assert_eq!(
-                code(&format!(r#"{{"sent_at":{time},"events":[{{}}]}}"#)),
-                "invalid_sent_at",
-                "{time}"
-            );
+            assert_eq!(code(&format!(r#"{{"sent_at":{time},"events":[{{}}]}}"#)), "invalid_sent_at", "{time}");
         }
         assert_eq!(code(r#"{"events":[{}],"events":[{}]}"#), "duplicate_key");
-        assert_eq!(
-            split(&[b'[', 0xff, b']']).unwrap_err().code,
-            "malformed_json"
-        );
+        assert_eq!(split(&[b'[', 0xff, b']']).unwrap_err().code, "malformed_json");
     }
 
     #[test]
@@ -296,10 +237,7 @@ mod tests {
         let body = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
         assert_eq!(split(body(500).as_bytes()).unwrap().events.len(), 500);
         let fault = split(body(501).as_bytes()).unwrap_err();
-        assert_eq!(
-            (fault.code, fault.pointer.as_str()),
-            ("too_many_events", "/events")
-        );
+        assert_eq!((fault.code, fault.pointer.as_str()), ("too_many_events", "/events"));
     }
 
     #[test]

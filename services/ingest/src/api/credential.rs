@@ -18,9 +18,7 @@ pub fn presented(request: &HttpRequest, write_key: Option<&str>) -> Result<Strin
         let token = value.to_str().map(|token| token.trim().to_owned());
         return token.map_err(|_| Error::InvalidCredentials);
     }
-    write_key
-        .map(str::to_owned)
-        .ok_or(Error::MissingCredentials)
+    write_key.map(str::to_owned).ok_or(Error::MissingCredentials)
 }
 
 fn of_authorization(value: &str) -> Option<String> {
@@ -44,10 +42,7 @@ mod tests {
     fn bearer_and_basic_are_read() {
         assert_eq!(of_authorization("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(of_authorization("bearer  abc ").as_deref(), Some("abc"));
-        assert_eq!(
-            of_authorization(&format!("Basic {}", STANDARD.encode("abc:"))).as_deref(),
-            Some("abc")
-        );
+        assert_eq!(of_authorization(&format!("Basic {}", STANDARD.encode("abc:"))).as_deref(), Some("abc"));
         for other in [
             "abc",
             "Digest abc",

@@ -43,48 +43,23 @@ pub async fn post(
     }
     let body = ::web::body::read(payload, &request, api.body).await?;
     note(&request, "bytes", body.len());
-    let room = api
-        .door
-        .intake
-        .reserve(body.len())
-        .map_err(|_| Error::Busy)?;
+    let room = api.door.intake.reserve(body.len()).map_err(|_| Error::Busy)?;
     let submission = body::split(&body).map_err(Error::UnusableBody)?;
     let raw_events = submission.events.iter().map(|raw| raw.get());
-    let admitted = api.door.admit(
-        &tenant,
-        submission.sent_at,
-        &submission.defaults,
-        raw_events,
-    );
+    let admitted = api.door.admit(&tenant, submission.sent_at, &submission.defaults, raw_events);
     let told = api.door.store(admitted, room).await?;
     answer(&request, told, parameters.results)
 }
 
 /// JSON, also as plain text: what `sendBeacon` may send without asking first.
 fn check_content_type(request: &HttpRequest) -> Result<(), Error> {
-    let value = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim();
-    let taken = ["application/json", "text/plain"]
-        .iter()
-        .any(|taken| essence.eq_ignore_ascii_case(taken));
-    if taken {
-        Ok(())
-    } else {
-        Err(Error::UnsupportedContentType)
-    }
+    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let taken = ["application/json", "text/plain"].iter().any(|taken| essence.eq_ignore_ascii_case(taken));
+    if taken { Ok(()) } else { Err(Error::UnsupportedContentType) }
 }
 
-fn answer(
-    request: &HttpRequest,
-    told: Vec<Told>,
-    results: Results,
-) -> Result<HttpResponse, Problem> {
+fn answer(request: &HttpRequest, told: Vec<Told>, results: Results) -> Result<HttpResponse, Problem> {
     let answer = Answer::of(told, results == Results::Errors);
     note(request, "accepted", answer.accepted);
     note(request, "duplicates", answer.duplicates);

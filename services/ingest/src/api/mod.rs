@@ -36,16 +36,12 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (code, message) = (error.code(), error.to_string());
         match error {
-            Error::MissingCredentials | Error::InvalidCredentials => {
-                Problem::unauthorized(code, message)
-            }
+            Error::MissingCredentials | Error::InvalidCredentials => Problem::unauthorized(code, message),
             Error::UnsupportedContentType => Problem::unsupported_type(code, message),
             Error::UnusableBody(fault) => fault.into(),
             Error::AllRejected => Problem::bad_request(code, message),
             Error::Busy => Problem::unavailable(code, message).retry_in(1),
-            Error::CredentialsUnavailable | Error::StorageAway => {
-                Problem::unavailable(code, message)
-            }
+            Error::CredentialsUnavailable | Error::StorageAway => Problem::unavailable(code, message),
         }
     }
 }

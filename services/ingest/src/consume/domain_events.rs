@@ -25,24 +25,16 @@ pub struct DomainEvents {
 impl Handler for DomainEvents {
     fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
         // Together, so that the committers store them together.
-        Box::pin(join_all(
-            messages.iter().map(|message| self.handle_one(message)),
-        ))
+        Box::pin(join_all(messages.iter().map(|message| self.handle_one(message))))
     }
 }
 
 impl DomainEvents {
     async fn handle_one(&self, message: &Message) -> Action {
         if message.body.len() > self.max_bytes {
-            let cause = format!(
-                "the message is {} bytes, and at most {} are taken",
-                message.body.len(),
-                self.max_bytes
-            );
-            return Action::DeadLetter {
-                code: "too_large",
-                cause,
-            };
+            let cause =
+                format!("the message is {} bytes, and at most {} are taken", message.body.len(), self.max_bytes);
+            return Action::DeadLetter { code: "too_large", cause };
         }
         let spoken = match spoken::read(&message.body) {
             Ok(spoken) => spoken,
@@ -55,41 +47,24 @@ impl DomainEvents {
             },
             Ok(None) => {
                 let cause = format!("there is no tenant {}", spoken.tenant_id);
-                Action::DeadLetter {
-                    code: "unknown_tenant",
-                    cause,
-                }
+                Action::DeadLetter { code: "unknown_tenant", cause }
             }
             Err(error) => Action::Retry(error.to_string()),
         }
     }
 
     async fn store(&self, tenant: &Tenant, raw_event: &str) -> Result<Action, Error> {
-        let room = self
-            .door
-            .intake
-            .reserve(raw_event.len())
-            .map_err(|_| Error::Busy)?;
-        let admitted = self.door.admit(
-            tenant,
-            None,
-            &Defaults::default(),
-            std::iter::once(raw_event),
-        );
+        let room = self.door.intake.reserve(raw_event.len()).map_err(|_| Error::Busy)?;
+        let admitted = self.door.admit(tenant, None, &Defaults::default(), std::iter::once(raw_event));
         let told = self.door.store(admitted, room).await?;
         Ok(match told.into_iter().next().map(|told| told.verdict) {
             Some(Verdict::Accepted | Verdict::Duplicate) => Action::Ack,
             Some(Verdict::Rejected(fault)) => dead(&fault),
-            Some(Verdict::Retry | Verdict::Unavailable) | None => {
-                Action::Retry("it was not stored".to_owned())
-            }
+            Some(Verdict::Retry | Verdict::Unavailable) | None => Action::Retry("it was not stored".to_owned()),
         })
     }
 }
 
 fn dead(fault: &Fault) -> Action {
-    Action::DeadLetter {
-        code: fault.code,
-        cause: fault.to_string(),
-    }
+    Action::DeadLetter { code: fault.code, cause: fault.to_string() }
 }

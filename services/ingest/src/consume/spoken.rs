@@ -6,11 +6,7 @@ use domain::json::{Json, Limits};
 use uuid::Uuid;
 
 /// Bounds of a whole message. Those of an event are narrower, and are checked with it.
-const MESSAGE: Limits = Limits {
-    max_depth: 20,
-    max_keys: 1_024,
-    ..Limits::WIRE
-};
+const MESSAGE: Limits = Limits { max_depth: 20, max_keys: 1_024, ..Limits::WIRE };
 
 /// The version of CloudEvents that is understood.
 const SPEC_VERSION: &str = "1.0";
@@ -27,25 +23,15 @@ pub struct Spoken {
 
 /// Reads a message, or says why it never can be.
 pub fn read(body: &[u8]) -> Result<Spoken, Fault> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Fault::new("malformed_json", "the message is not UTF-8"))?;
+    let text = std::str::from_utf8(body).map_err(|_| Fault::new("malformed_json", "the message is not UTF-8"))?;
     let message = Json::parse(text, &MESSAGE).map_err(|fault| match fault.code {
-        "invalid_json" => Fault {
-            code: "malformed_json",
-            ..fault
-        },
+        "invalid_json" => Fault { code: "malformed_json", ..fault },
         _ => fault,
     })?;
     match &message {
         Json::Object(_) if message.get("specversion").is_some() => cloud_event(&message),
-        Json::Object(_) => Ok(Spoken {
-            tenant_id: tenant(&message, "tenant_id")?,
-            raw_event: text.to_owned(),
-        }),
-        other => Err(Fault::new(
-            "invalid_type",
-            format!("must be an object, not {}", other.type_name()),
-        )),
+        Json::Object(_) => Ok(Spoken { tenant_id: tenant(&message, "tenant_id")?, raw_event: text.to_owned() }),
+        other => Err(Fault::new("invalid_type", format!("must be an object, not {}", other.type_name()))),
     }
 }
 
@@ -55,108 +41,56 @@ fn tenant(message: &Json, key: &str) -> Result<TenantId, Fault> {
 }
 
 fn required_text<'a>(message: &'a Json, key: &str) -> Result<&'a str, Fault> {
-    let value = message
-        .present(key)
-        .ok_or_else(|| Fault::at(key, "missing_field", format!("{key} is required")))?;
-    value.as_str().ok_or_else(|| {
-        Fault::at(
-            key,
-            "invalid_type",
-            format!("must be a string, not {}", value.type_name()),
-        )
-    })
+    let value = message.present(key).ok_or_else(|| Fault::at(key, "missing_field", format!("{key} is required")))?;
+    value.as_str().ok_or_else(|| Fault::at(key, "invalid_type", format!("must be a string, not {}", value.type_name())))
 }
 
 fn cloud_event(message: &Json) -> Result<Spoken, Fault> {
     if required_text(message, "specversion")? != SPEC_VERSION {
-        return Err(Fault::at(
-            "specversion",
-            "unknown_version",
-            format!("must be {SPEC_VERSION}"),
-        ));
+        return Err(Fault::at("specversion", "unknown_version", format!("must be {SPEC_VERSION}")));
     }
     let tenant_id = tenant(message, "tenantid")?;
     let mut fields = vec![
-        (
-            "event_id".to_owned(),
-            Json::String(event_id(message)?.to_string()),
-        ),
-        (
-            "event_name".to_owned(),
-            Json::from(required_text(message, "type")?),
-        ),
-        (
-            "occurred_at".to_owned(),
-            Json::from(required_text(message, "time")?),
-        ),
+        ("event_id".to_owned(), Json::String(event_id(message)?.to_string())),
+        ("event_name".to_owned(), Json::from(required_text(message, "type")?)),
+        ("occurred_at".to_owned(), Json::from(required_text(message, "time")?)),
     ];
-    let (lifted, properties) = data(message)?
-        .into_iter()
-        .partition(|(key, _)| LIFTED.contains(&key.as_str()));
+    let (lifted, properties) = data(message)?.into_iter().partition(|(key, _)| LIFTED.contains(&key.as_str()));
     let lifted: Vec<(String, Json)> = lifted;
     fields.extend(lifted);
     fields.push(("properties".to_owned(), Json::Object(properties)));
-    Ok(Spoken {
-        tenant_id,
-        raw_event: Json::Object(fields).to_text(),
-    })
+    Ok(Spoken { tenant_id, raw_event: Json::Object(fields).to_text() })
 }
 
 /// The id of a CloudEvent is unique within its source only; one that is no UUID becomes the UUIDv5
 /// of source and id, with a space between, in the namespace of URLs.
 fn event_id(message: &Json) -> Result<Uuid, Fault> {
-    let (id, source) = (
-        required_text(message, "id")?,
-        required_text(message, "source")?,
-    );
+    let (id, source) = (required_text(message, "id")?, required_text(message, "source")?);
     if source.is_empty() || source.contains(char::is_whitespace) {
-        return Err(Fault::at(
-            "source",
-            "invalid_value",
-            "must be a URI reference",
-        ));
+        return Err(Fault::at("source", "invalid_value", "must be a URI reference"));
     }
-    Ok(parse_uuid(id).unwrap_or_else(|_| {
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source} {id}").as_bytes())
-    }))
+    Ok(parse_uuid(id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source} {id}").as_bytes())))
 }
 
 fn data(message: &Json) -> Result<Vec<(String, Json)>, Fault> {
     if message.present("data_base64").is_some() {
-        return Err(Fault::at(
-            "data_base64",
-            "unsupported_content_type",
-            "only JSON data is taken",
-        ));
+        return Err(Fault::at("data_base64", "unsupported_content_type", "only JSON data is taken"));
     }
     match message.present("datacontenttype") {
         Some(Json::String(media_type)) if !is_json(media_type) => {
-            return Err(Fault::at(
-                "datacontenttype",
-                "unsupported_content_type",
-                "only JSON data is taken",
-            ));
+            return Err(Fault::at("datacontenttype", "unsupported_content_type", "only JSON data is taken"));
         }
         _ => {}
     }
     match message.present("data") {
         None => Ok(Vec::new()),
         Some(Json::Object(members)) => Ok(members.clone()),
-        Some(other) => Err(Fault::at(
-            "data",
-            "invalid_type",
-            format!("must be an object, not {}", other.type_name()),
-        )),
+        Some(other) => Err(Fault::at("data", "invalid_type", format!("must be an object, not {}", other.type_name()))),
     }
 }
 
 fn is_json(media_type: &str) -> bool {
-    let essence = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || essence.ends_with("+json")
 }
 
@@ -181,10 +115,7 @@ mod tests {
                 attributes.push((key, value));
             }
         }
-        let members: Vec<String> = attributes
-            .iter()
-            .map(|(key, value)| format!(r#""{key}":{value}"#))
-            .collect();
+        let members: Vec<String> = attributes.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
         format!("{{{}}}", members.join(","))
     }
 
@@ -197,10 +128,7 @@ mod tests {
     fn a_bare_event_stays_as_it_is() {
         let body = r#"{"tenant_id":"demo","event_id":"x","properties":{"amount":100.00}}"#;
         let spoken = read(body.as_bytes()).unwrap();
-        assert_eq!(
-            (spoken.tenant_id.as_str(), spoken.raw_event.as_str()),
-            ("demo", body)
-        );
+        assert_eq!((spoken.tenant_id.as_str(), spoken.raw_event.as_str()), ("demo", body));
     }
 
     #[test]
@@ -215,13 +143,8 @@ mod tests {
             )
         );
         let uuid = "6f0c1a52-7d3f-4d7e-9a51-0c8b6a3d1e2f";
-        let spoken =
-            read(cloud(&[("id", &format!("\"{uuid}\"")), ("data", "")]).as_bytes()).unwrap();
-        assert!(
-            spoken
-                .raw_event
-                .starts_with(&format!(r#"{{"event_id":"{uuid}""#))
-        );
+        let spoken = read(cloud(&[("id", &format!("\"{uuid}\"")), ("data", "")]).as_bytes()).unwrap();
+        assert!(spoken.raw_event.starts_with(&format!(r#"{{"event_id":"{uuid}""#)));
         assert!(spoken.raw_event.ends_with(r#""properties":{}}"#));
     }
 
@@ -233,18 +156,9 @@ mod tests {
         assert_eq!(read(&[0xff]).unwrap_err().code, "malformed_json");
         assert_eq!(fault("[]").0, "invalid_type");
         assert_eq!(fault("{}"), ("missing_field", "/tenant_id".to_owned()));
-        assert_eq!(
-            fault(r#"{"tenant_id":"a b"}"#),
-            ("invalid_value", "/tenant_id".to_owned())
-        );
-        assert_eq!(
-            fault(r#"{"tenant_id":7}"#),
-            ("invalid_type", "/tenant_id".to_owned())
-        );
-        assert_eq!(
-            fault(r#"{"tenant_id":"a","tenant_id":"b"}"#).0,
-            "duplicate_key"
-        );
+        assert_eq!(fault(r#"{"tenant_id":"a b"}"#), ("invalid_value", "/tenant_id".to_owned()));
+        assert_eq!(fault(r#"{"tenant_id":7}"#), ("invalid_type", "/tenant_id".to_owned()));
+        assert_eq!(fault(r#"{"tenant_id":"a","tenant_id":"b"}"#).0, "duplicate_key");
         for (key, value, code) in [
             ("specversion", "\"0.3\"", "unknown_version"),
             ("tenantid", "", "missing_field"),
@@ -254,17 +168,9 @@ mod tests {
             ("source", "\"a b\"", "invalid_value"),
             ("data", "[1]", "invalid_type"),
             ("data_base64", "\"aGk=\"", "unsupported_content_type"),
-            (
-                "datacontenttype",
-                "\"text/xml\"",
-                "unsupported_content_type",
-            ),
+            ("datacontenttype", "\"text/xml\"", "unsupported_content_type"),
         ] {
-            assert_eq!(
-                fault(&cloud(&[(key, value)])),
-                (code, format!("/{key}")),
-                "{key}"
-            );
+            assert_eq!(fault(&cloud(&[(key, value)])), (code, format!("/{key}")), "{key}");
         }
     }
 }

@@ -18,25 +18,11 @@ pub const INSERT: &str = "\
 
 /// Takes the ids of one tenant's candidates, given in ascending order; which of them were free.
 /// Waits for other transactions that are taking the same ids.
-pub async fn insert(
-    tx: &Tx,
-    tenant_id: &TenantId,
-    candidates: &[Candidate],
-) -> Result<HashSet<EventId>, pg::Error> {
-    let event_ids: Vec<Uuid> = candidates
-        .iter()
-        .map(|candidate| candidate.event_id.as_uuid())
-        .collect();
-    let hashes: Vec<&[u8]> = candidates
-        .iter()
-        .map(|candidate| candidate.content_hash.as_slice())
-        .collect();
-    let rows = tx
-        .query(INSERT, &[&tenant_id.as_str(), &event_ids, &hashes])
-        .await?;
-    rows.iter()
-        .map(|row| Ok(EventId::from(row.try_get::<_, Uuid>(0)?)))
-        .collect()
+pub async fn insert(tx: &Tx, tenant_id: &TenantId, candidates: &[Candidate]) -> Result<HashSet<EventId>, pg::Error> {
+    let event_ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.event_id.as_uuid()).collect();
+    let hashes: Vec<&[u8]> = candidates.iter().map(|candidate| candidate.content_hash.as_slice()).collect();
+    let rows = tx.query(INSERT, &[&tenant_id.as_str(), &event_ids, &hashes]).await?;
+    rows.iter().map(|row| Ok(EventId::from(row.try_get::<_, Uuid>(0)?))).collect()
 }
 
 /// $1 tenant, $2 event ids.
@@ -53,15 +39,12 @@ pub async fn content_hashes(
     if event_ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = tx
-        .query(CONTENT_HASHES, &[&tenant_id.as_str(), &event_ids])
-        .await?;
+    let rows = tx.query(CONTENT_HASHES, &[&tenant_id.as_str(), &event_ids]).await?;
     rows.iter()
         .map(|row| {
             let hash: &[u8] = row.try_get(1)?;
-            let hash = ContentHash::try_from(hash).map_err(|_| {
-                pg::Error::Decode(format!("a content hash of {} bytes", hash.len()))
-            })?;
+            let hash = ContentHash::try_from(hash)
+                .map_err(|_| pg::Error::Decode(format!("a content hash of {} bytes", hash.len())))?;
             Ok((EventId::from(row.try_get::<_, Uuid>(0)?), hash))
         })
         .collect()

@@ -47,13 +47,10 @@ pub async fn insert(
     let clamped: Vec<bool> = events.iter().map(|event| event.time_clamped).collect();
     let projects: Vec<Option<&str>> = column(events, |event| event.project_id.as_deref());
     let users: Vec<Option<&str>> = column(events, |event| event.user_id.as_deref());
-    let contacts: Vec<Option<&str>> = column(events, |event| {
-        event.contact_id.as_ref().map(ContactId::as_str)
-    });
+    let contacts: Vec<Option<&str>> = column(events, |event| event.contact_id.as_ref().map(ContactId::as_str));
     let sessions: Vec<Option<&str>> = column(events, |event| event.session_id.as_deref());
     let properties: Vec<String> = column(events, |event| event.properties.to_text());
-    let contexts: Vec<Option<String>> =
-        column(events, |event| event.context.as_ref().map(Json::to_text));
+    let contexts: Vec<Option<String>> = column(events, |event| event.context.as_ref().map(Json::to_text));
     let tenant_id = tenant_id.as_str();
     let parameters: [&(dyn ToSql + Sync); 15] = [
         &tenant_id,

@@ -7,16 +7,8 @@ use serde_json::json;
 use crate::support::{Answered, World, answered, eventually, hold_ledger, id, view};
 
 async fn refused(world: &World, body: impl Into<reqwest::Body>) -> Answered {
-    let request = world
-        .http
-        .post(format!("{}/api/v1/events", world.url))
-        .bearer_auth(&world.tenant.write_token);
-    answered(
-        request
-            .header("content-type", "application/json")
-            .body(body),
-    )
-    .await
+    let request = world.http.post(format!("{}/api/v1/events", world.url)).bearer_auth(&world.tenant.write_token);
+    answered(request.header("content-type", "application/json").body(body)).await
 }
 
 /// Bodies that are text, with their codes.
@@ -47,46 +39,30 @@ const UNUSABLE: [(&str, &str); 27] = [
     ("{\"sent_at\":\"noon\",\"events\":[{}]}", "invalid_sent_at"),
     ("{\"sent_at\":17,\"events\":[{}]}", "invalid_sent_at"),
     ("{\"events\":[{}],\"events\":[]}", "duplicate_key"),
-    (
-        "{\"user_id\":\"undefined\",\"events\":[{}]}",
-        "placeholder_id",
-    ),
+    ("{\"user_id\":\"undefined\",\"events\":[{}]}", "placeholder_id"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_bodies_are_answered_and_forgotten() {
     let world = World::start().await;
     let event = view(&id()).to_string();
-    let deep = format!(
-        "{{\"events\":{}1{}}}",
-        "[".repeat(200_000),
-        "]".repeat(200_000)
-    );
+    let deep = format!("{{\"events\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
     let many = format!("[{}]", vec!["{}"; 501].join(","));
-    let mut bodies: Vec<(Vec<u8>, &str)> = UNUSABLE
-        .iter()
-        .map(|(body, code)| (body.as_bytes().to_vec(), *code))
-        .collect();
+    let mut bodies: Vec<(Vec<u8>, &str)> =
+        UNUSABLE.iter().map(|(body, code)| (body.as_bytes().to_vec(), *code)).collect();
     bodies.extend([
         (many.into_bytes(), "too_many_events"),
         // One unreadable event: the body is usable, and nothing of it can be taken.
         (deep.into_bytes(), "all_rejected"),
         (vec![b'[', 0xff, 0xfe, b']'], "malformed_json"),
-        (
-            event.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            "malformed_json",
-        ),
+        (event.encode_utf16().flat_map(u16::to_le_bytes).collect(), "malformed_json"),
     ]);
     for (number, (body, code)) in bodies.into_iter().enumerate() {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         let answer = refused(&world, body).await;
         let told = (answer.status.as_u16(), answer.body["code"].as_str());
         assert_eq!(told, (400, Some(code)), "{shown}");
-        assert_eq!(
-            world.post(&[view(&id())]).await.body["accepted"],
-            1,
-            "after {shown}"
-        );
+        assert_eq!(world.post(&[view(&id())]).await.body["accepted"], 1, "after {shown}");
         assert_eq!(world.stored().await, i64::try_from(number).unwrap() + 1);
     }
     world.stop().await;
@@ -96,38 +72,16 @@ async fn malformed_bodies_are_answered_and_forgotten() {
 async fn other_types_and_encodings_are_not_taken() {
     let world = World::start().await;
     let body = json!([view(&id())]).to_string();
-    let post = || {
-        world
-            .http
-            .post(format!("{}/events", world.url))
-            .bearer_auth(&world.tenant.write_token)
-            .body(body.clone())
-    };
-    for content_type in [
-        "application/x-www-form-urlencoded",
-        "text/html",
-        "application/jsonx",
-        "",
-    ] {
+    let post =
+        || world.http.post(format!("{}/events", world.url)).bearer_auth(&world.tenant.write_token).body(body.clone());
+    for content_type in ["application/x-www-form-urlencoded", "text/html", "application/jsonx", ""] {
         let answer = answered(post().header("content-type", content_type)).await;
         let told = (answer.status.as_u16(), answer.body["code"].as_str());
-        assert_eq!(
-            told,
-            (415, Some("unsupported_content_type")),
-            "{content_type}"
-        );
+        assert_eq!(told, (415, Some("unsupported_content_type")), "{content_type}");
     }
     assert_eq!(answered(post()).await.status, 415, "no type at all");
-    let answer = answered(
-        post()
-            .header("content-type", "application/json")
-            .header("content-encoding", "gzip"),
-    )
-    .await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (415, Some("unsupported_content_encoding"))
-    );
+    let answer = answered(post().header("content-type", "application/json").header("content-encoding", "gzip")).await;
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (415, Some("unsupported_content_encoding")));
     assert_eq!(world.stored().await, 0);
     world.stop().await;
 }
@@ -141,10 +95,7 @@ async fn a_mebibyte_is_taken_and_no_more() {
     };
     assert_eq!(refused(&world, padded(1024 * 1024)).await.status, 200);
     let answer = refused(&world, padded(1024 * 1024 + 1)).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (413, Some("body_too_large"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (413, Some("body_too_large")));
     assert_eq!(world.stored().await, 1);
     world.stop().await;
 }
@@ -158,18 +109,11 @@ async fn a_body_that_does_not_arrive_is_given_up() {
     let head = format!(
         "POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nx-write-key: {token}\r\ncontent-length: 100\r\n\r\n[{{"
     );
-    tokio::io::AsyncWriteExt::write_all(&mut socket, head.as_bytes())
-        .await
-        .unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut socket, head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
-    let read = tokio::io::AsyncReadExt::read(&mut socket, &mut answer)
-        .await
-        .unwrap();
+    let read = tokio::io::AsyncReadExt::read(&mut socket, &mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-    assert!(
-        answer.starts_with("HTTP/1.1 408") && answer.contains("body_too_slow"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_too_slow"), "{answer}");
     assert_eq!(world.post(&[view(&id())]).await.status, 200);
     world.stop().await;
 }
@@ -184,33 +128,17 @@ async fn a_full_queue_turns_away_at_once() {
     let held = hold_ledger(&mut holder).await;
     let first = batch(400);
     let (waiting, turned_away) = tokio::join!(world.post(&first), async {
-        eventually("the first batch is under way", async || {
-            world.metric("ingest_queue_bytes").await > 0.0
-        })
-        .await;
+        eventually("the first batch is under way", async || world.metric("ingest_queue_bytes").await > 0.0).await;
         let started = Instant::now();
         let answer = world.post(&batch(200)).await;
-        assert!(
-            started.elapsed() < Duration::from_secs(1),
-            "at once, not after a wait"
-        );
+        assert!(started.elapsed() < Duration::from_secs(1), "at once, not after a wait");
         held.rollback().await.unwrap();
         answer
     });
-    assert_eq!(
-        (
-            turned_away.status.as_u16(),
-            turned_away.body["code"].as_str()
-        ),
-        (503, Some("overloaded"))
-    );
+    assert_eq!((turned_away.status.as_u16(), turned_away.body["code"].as_str()), (503, Some("overloaded")));
     assert_eq!(turned_away.retry_after.as_deref(), Some("1"));
     assert_eq!(waiting.body["accepted"], 400);
-    assert_eq!(
-        world.post(&batch(200)).await.body["accepted"],
-        200,
-        "room is given back"
-    );
+    assert_eq!(world.post(&batch(200)).await.body["accepted"], 200, "room is given back");
     assert_eq!(world.stored().await, 601);
     assert_eq!(world.metric("ingest_queue_bytes").await, 0.0);
     world.stop().await;

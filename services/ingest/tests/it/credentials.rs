@@ -22,19 +22,12 @@ async fn every_form_of_the_credential_is_taken() {
         (&format!("?write_key={token}"), None),
     ];
     for (query, header) in forms {
-        let mut request = world
-            .http
-            .post(format!("{}/events{query}", world.url))
-            .json(&json!([view(&id())]));
+        let mut request = world.http.post(format!("{}/events{query}", world.url)).json(&json!([view(&id())]));
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }
         let answer = answered(request).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.body["accepted"].as_u64()),
-            (200, Some(1)),
-            "{query} {header:?}"
-        );
+        assert_eq!((answer.status.as_u16(), answer.body["accepted"].as_u64()), (200, Some(1)), "{query} {header:?}");
     }
     assert_eq!(world.stored().await, 4);
     world.stop().await;
@@ -49,30 +42,11 @@ async fn without_a_live_write_token_nothing_is_taken() {
     // The id of a live token, and another secret.
     let sql = "UPDATE platform.write_tokens SET secret_hash = $2 WHERE id = $1";
     let other_secret = mint(Prefix::WriteToken);
-    let known_id = &world
-        .database
-        .seed_tenant("other")
-        .await
-        .unwrap()
-        .write_token;
-    world
-        .sql
-        .execute(sql, &[&&known_id[4..16], &other_secret.hash.as_slice()])
-        .await
-        .unwrap();
+    let known_id = &world.database.seed_tenant("other").await.unwrap().write_token;
+    world.sql.execute(sql, &[&&known_id[4..16], &other_secret.hash.as_slice()]).await.unwrap();
 
-    for token in [
-        forged.as_str(),
-        &typo,
-        &world.tenant.admin_key,
-        known_id,
-        "gpw_",
-        "",
-        "x",
-    ] {
-        let answer = world
-            .post_as(token, &json!([view(&id())]).to_string())
-            .await;
+    for token in [forged.as_str(), &typo, &world.tenant.admin_key, known_id, "gpw_", "", "x"] {
+        let answer = world.post_as(token, &json!([view(&id())]).to_string()).await;
         assert_eq!(
             (answer.status.as_u16(), answer.body["code"].as_str()),
             (401, Some("invalid_credentials")),
@@ -83,17 +57,8 @@ async fn without_a_live_write_token_nothing_is_taken() {
             "the token is not repeated"
         );
     }
-    let answer = answered(
-        world
-            .http
-            .post(format!("{}/events", world.url))
-            .json(&json!([view(&id())])),
-    )
-    .await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (401, Some("missing_credentials"))
-    );
+    let answer = answered(world.http.post(format!("{}/events", world.url)).json(&json!([view(&id())]))).await;
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (401, Some("missing_credentials")));
     assert_eq!(world.stored().await, 0);
     world.stop().await;
 }
@@ -102,21 +67,10 @@ async fn without_a_live_write_token_nothing_is_taken() {
 async fn a_revoked_token_is_refused_within_five_seconds() {
     let world = World::start().await;
     assert_eq!(world.post(&[view(&id())]).await.status, 200);
-    world
-        .sql
-        .execute("UPDATE platform.write_tokens SET revoked_at = now()", &[])
-        .await
-        .unwrap();
+    world.sql.execute("UPDATE platform.write_tokens SET revoked_at = now()", &[]).await.unwrap();
     let revoked = Instant::now();
-    eventually("the token is refused", async || {
-        world.post(&[view(&id())]).await.status == 401
-    })
-    .await;
-    assert!(
-        revoked.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        revoked.elapsed()
-    );
+    eventually("the token is refused", async || world.post(&[view(&id())]).await.status == 401).await;
+    assert!(revoked.elapsed() < Duration::from_secs(5), "{:?}", revoked.elapsed());
     for _ in 0..5 {
         assert_eq!(world.post(&[view(&id())]).await.status, 401);
     }
@@ -128,21 +82,11 @@ async fn an_expired_token_is_refused_and_a_second_one_holds() {
     let world = World::start().await;
     let second = mint(Prefix::WriteToken);
     let sql = "INSERT INTO platform.write_tokens (id, tenant_id, kind, secret_hash, created_by) VALUES ($1, 'demo', 'server', $2, 'test')";
-    world
-        .sql
-        .execute(sql, &[&second.id, &second.hash.as_slice()])
-        .await
-        .unwrap();
+    world.sql.execute(sql, &[&second.id, &second.hash.as_slice()]).await.unwrap();
     let sql = "UPDATE platform.write_tokens SET expires_at = now() - interval '1 s' WHERE id <> $1";
     world.sql.execute(sql, &[&second.id]).await.unwrap();
     assert_eq!(world.post(&[view(&id())]).await.status, 401);
-    assert_eq!(
-        world
-            .post_as(&second.text, &json!([view(&id())]).to_string())
-            .await
-            .status,
-        200
-    );
+    assert_eq!(world.post_as(&second.text, &json!([view(&id())]).to_string()).await.status, 200);
     world.stop().await;
 }
 
@@ -153,20 +97,14 @@ async fn a_token_speaks_for_its_own_tenant_only() {
     let event_id = id();
     let body = json!([view(&event_id)]).to_string();
     // The same id of another tenant is another event.
-    assert_eq!(
-        world.post_as(&world.tenant.write_token, &body).await.body["accepted"],
-        1
-    );
-    assert_eq!(
-        world.post_as(&other.write_token, &body).await.body["accepted"],
-        1
-    );
-    assert_eq!(
-        world.post_as(&other.write_token, &body).await.body["duplicates"],
-        1
-    );
+    assert_eq!(world.post_as(&world.tenant.write_token, &body).await.body["accepted"], 1);
+    assert_eq!(world.post_as(&other.write_token, &body).await.body["accepted"], 1);
+    assert_eq!(world.post_as(&other.write_token, &body).await.body["duplicates"], 1);
     let tenants: Vec<String> = world
-        .value("SELECT array_agg(tenant_id ORDER BY tenant_id) FROM ingest.events_raw WHERE event_id::text = $1", &[&event_id])
+        .value(
+            "SELECT array_agg(tenant_id ORDER BY tenant_id) FROM ingest.events_raw WHERE event_id::text = $1",
+            &[&event_id],
+        )
         .await;
     assert_eq!(tenants, ["demo", "other"]);
 
@@ -175,9 +113,7 @@ async fn a_token_speaks_for_its_own_tenant_only() {
         event["tenant_id"] = tenant.into();
         event
     };
-    let statuses = world
-        .statuses(&[named("demo"), named("other"), named("nobody")])
-        .await;
+    let statuses = world.statuses(&[named("demo"), named("other"), named("nobody")]).await;
     assert_eq!(statuses, ["accepted", "tenant_mismatch", "tenant_mismatch"]);
     world.stop().await;
 }

@@ -16,7 +16,8 @@ async fn a_batch_is_stored_and_every_event_has_its_verdict() {
         .enumerate()
         .map(|(index, id)| json!({ "index": index, "event_id": id, "status": "accepted" }))
         .collect();
-    let expected = json!({ "accepted": 3, "duplicates": 0, "rejected": 0, "limited": 0, "retry": 0, "results": results });
+    let expected =
+        json!({ "accepted": 3, "duplicates": 0, "rejected": 0, "limited": 0, "retry": 0, "results": results });
     assert_eq!(answer.body, expected);
     assert_eq!(world.stored().await, 3);
     world.stop().await;
@@ -26,26 +27,11 @@ async fn a_batch_is_stored_and_every_event_has_its_verdict() {
 async fn both_paths_and_both_shapes_and_both_types_are_taken() {
     let world = World::start().await;
     for path in ["/api/v1/events", "/events"] {
-        for content_type in [
-            "application/json",
-            "text/plain;charset=UTF-8",
-            "Application/JSON; charset=utf-8",
-        ] {
-            let bodies = [
-                json!([view(&id())]),
-                json!({ "events": [view(&id())], "library": { "name": "x" } }),
-            ];
+        for content_type in ["application/json", "text/plain;charset=UTF-8", "Application/JSON; charset=utf-8"] {
+            let bodies = [json!([view(&id())]), json!({ "events": [view(&id())], "library": { "name": "x" } })];
             for body in bodies {
-                let request = world
-                    .http
-                    .post(format!("{}{path}", world.url))
-                    .bearer_auth(&world.tenant.write_token);
-                let answer = answered(
-                    request
-                        .header("content-type", content_type)
-                        .body(body.to_string()),
-                )
-                .await;
+                let request = world.http.post(format!("{}{path}", world.url)).bearer_auth(&world.tenant.write_token);
+                let answer = answered(request.header("content-type", content_type).body(body.to_string())).await;
                 assert_eq!(
                     (answer.status.as_u16(), &answer.body["accepted"]),
                     (200, &json!(1)),
@@ -69,9 +55,7 @@ async fn ids_of_the_request_are_for_events_that_lack_them() {
             view_with(&lacking, json!({ "user_id": null })),
         ],
     });
-    let answer = world
-        .post_as(&world.tenant.write_token, &body.to_string())
-        .await;
+    let answer = world.post_as(&world.tenant.write_token, &body.to_string()).await;
     assert_eq!(answer.body["accepted"], 2, "{answer:?}");
     for (event_id, suffix) in [(own, "own"), (lacking, "request")] {
         let stored: String = world
@@ -90,39 +74,19 @@ async fn only_what_was_not_accepted_is_listed_on_request() {
     let world = World::start().await;
     let again = id();
     world.post(&[view(&again)]).await;
-    let body = json!([
-        view(&id()),
-        view_with(&id(), json!({ "event_name": null })),
-        view(&again),
-        view(&id())
-    ]);
+    let body = json!([view(&id()), view_with(&id(), json!({ "event_name": null })), view(&again), view(&id())]);
     let post = |query: &str| {
-        let request = world
-            .http
-            .post(format!("{}/api/v1/events{query}", world.url))
-            .bearer_auth(&world.tenant.write_token);
+        let request =
+            world.http.post(format!("{}/api/v1/events{query}", world.url)).bearer_auth(&world.tenant.write_token);
         answered(request.json(&body))
     };
     let answer = post("?results=errors&cache_buster=7").await;
-    assert_eq!(
-        (
-            answer.body["accepted"].as_u64(),
-            answer.body["duplicates"].as_u64()
-        ),
-        (Some(2), Some(1))
-    );
-    let listed: Vec<_> = answer.body["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["index"].as_u64().unwrap())
-        .collect();
+    assert_eq!((answer.body["accepted"].as_u64(), answer.body["duplicates"].as_u64()), (Some(2), Some(1)));
+    let listed: Vec<_> =
+        answer.body["results"].as_array().unwrap().iter().map(|r| r["index"].as_u64().unwrap()).collect();
     assert_eq!(listed, [1, 2]);
     let answer = post("?results=some").await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (400, Some("invalid_query"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (400, Some("invalid_query")));
     world.stop().await;
 }
 
@@ -131,10 +95,7 @@ async fn five_hundred_events_in_one_request() {
     let world = World::start().await;
     let events: Vec<_> = (0..500).map(|_| view(&id())).collect();
     let answer = world.post(&events).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["accepted"].as_u64()),
-        (200, Some(500))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["accepted"].as_u64()), (200, Some(500)));
     assert_eq!(world.stored().await, 500);
     world.stop().await;
 }
@@ -163,10 +124,7 @@ async fn received_is_the_sum_of_the_verdicts() {
 async fn only_post_is_answered() {
     let world = World::start().await;
     let answer = answered(world.http.get(format!("{}/api/v1/events", world.url))).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (405, Some("method_not_allowed"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (405, Some("method_not_allowed")));
     let answer = answered(world.http.post(format!("{}/api/v1/nothing", world.url))).await;
     assert_eq!(answer.status, 404);
     world.stop().await;

@@ -14,10 +14,7 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
@@ -54,36 +51,23 @@ impl Sent {
 fn mixture(random: &mut Random) -> Vec<Sent> {
     let ids: Vec<String> = (0..4 + random.below(20)).map(|_| id()).collect();
     let events = (0..10 + random.below(60)).map(|_| {
-        let bad = [
-            "missing_field",
-            "placeholder_id",
-            "schema_violation",
-            "too_large",
-        ]
-        .get(random.below(12))
-        .copied();
-        Sent {
-            event_id: ids[random.below(ids.len())].clone(),
-            content: random.below(3).saturating_sub(1),
-            bad,
-        }
+        let bad = ["missing_field", "placeholder_id", "schema_violation", "too_large"].get(random.below(12)).copied();
+        Sent { event_id: ids[random.below(ids.len())].clone(), content: random.below(3).saturating_sub(1), bad }
     });
     events.collect()
 }
 
 /// What the events must be told, given what is stored; which then has them.
 fn expected(stored: &mut HashMap<String, usize>, events: &[Sent]) -> Vec<&'static str> {
-    let told = events
-        .iter()
-        .map(|event| match (event.bad, stored.get(&event.event_id)) {
-            (Some(code), _) => code,
-            (None, Some(content)) if *content == event.content => "duplicate",
-            (None, Some(_)) => "conflict",
-            (None, None) => {
-                stored.insert(event.event_id.clone(), event.content);
-                "accepted"
-            }
-        });
+    let told = events.iter().map(|event| match (event.bad, stored.get(&event.event_id)) {
+        (Some(code), _) => code,
+        (None, Some(content)) if *content == event.content => "duplicate",
+        (None, Some(_)) => "conflict",
+        (None, None) => {
+            stored.insert(event.event_id.clone(), event.content);
+            "accepted"
+        }
+    });
     told.collect()
 }
 
@@ -99,22 +83,14 @@ async fn every_event_is_told_what_it_is_whatever_stands_beside_it() {
         for _ in 0..3 {
             let sent: Vec<Value> = events.iter().map(Sent::json).collect();
             let told = world.statuses(&sent).await;
-            assert_eq!(
-                told,
-                expected(&mut stored, &events),
-                "seed {seed}, round {round}"
-            );
+            assert_eq!(told, expected(&mut stored, &events), "seed {seed}, round {round}");
             random.shuffle(&mut events);
         }
     }
     assert_eq!(world.stored().await, i64::try_from(stored.len()).unwrap());
     for (event_id, content) in stored {
-        let user: String = world
-            .value(
-                "SELECT user_id FROM ingest.events_raw WHERE event_id::text = $1",
-                &[&event_id],
-            )
-            .await;
+        let user: String =
+            world.value("SELECT user_id FROM ingest.events_raw WHERE event_id::text = $1", &[&event_id]).await;
         assert_eq!(user, format!("visitor-{content}"), "the first stays");
     }
     world.stop().await;

@@ -15,36 +15,16 @@ use crate::support::{World, answered, eventually, hold_ledger, id, launch, setti
 async fn without_a_database_the_service_lives_and_says_try_again() {
     let world = World::start().await;
     let mut elsewhere = settings(&world.database, &world.vhost);
-    for url in [
-        &mut elsewhere.database.url,
-        &mut elsewhere.database.system_url,
-    ] {
+    for url in [&mut elsewhere.database.url, &mut elsewhere.database.system_url] {
         *url = "postgres://nobody:x@127.0.0.1:1/none".to_owned();
     }
     let (url, admin_url, running) = launch(elsewhere).await;
-    assert_eq!(
-        answered(world.http.get(format!("{admin_url}/health/live")))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(answered(world.http.get(format!("{admin_url}/health/live"))).await.status, 200);
     let ready = answered(world.http.get(format!("{admin_url}/health/ready"))).await;
-    assert_eq!(
-        (
-            ready.status.as_u16(),
-            ready.body["checks"]["database"].as_str()
-        ),
-        (503, Some("not_ready"))
-    );
-    let request = world
-        .http
-        .post(format!("{url}/events"))
-        .bearer_auth(&world.tenant.write_token);
+    assert_eq!((ready.status.as_u16(), ready.body["checks"]["database"].as_str()), (503, Some("not_ready")));
+    let request = world.http.post(format!("{url}/events")).bearer_auth(&world.tenant.write_token);
     let answer = answered(request.json(&json!([view(&id())]))).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (503, Some("credentials_unavailable"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (503, Some("credentials_unavailable")));
     assert!(answer.retry_after.is_some());
     running.stop().await.unwrap();
     world.stop().await;
@@ -71,19 +51,14 @@ async fn a_database_that_hangs_is_answered_503_and_sending_again_settles_it() {
     let mut holder = world.database.superuser().await.unwrap();
     let held = hold_ledger(&mut holder).await;
     let answer = world.post(std::slice::from_ref(&event)).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["code"].as_str()),
-        (503, Some("storage_unavailable"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (503, Some("storage_unavailable")));
     assert!(answer.retry_after.is_some());
     held.rollback().await.unwrap();
     // Whether it was stored after all is not known: the second answer tells.
     eventually("the event is settled", async || {
         let answer = world.post(std::slice::from_ref(&event)).await;
         answer.status == 200
-            && answer.body["accepted"].as_u64().unwrap()
-                + answer.body["duplicates"].as_u64().unwrap()
-                == 1
+            && answer.body["accepted"].as_u64().unwrap() + answer.body["duplicates"].as_u64().unwrap() == 1
     })
     .await;
     assert_eq!(world.stored().await, 2);
@@ -125,10 +100,7 @@ async fn connections_that_are_cut_lose_nothing_and_store_nothing_twice() {
         settled
     };
     let (settled, ()) = tokio::join!(join_all((0..8).map(|_| sender())), cutter);
-    println!(
-        "{settled:?} events, {} answers of 503",
-        unavailable.load(SeqCst)
-    );
+    println!("{settled:?} events, {} answers of 503", unavailable.load(SeqCst));
     assert_eq!(world.stored().await, settled.into_iter().sum::<i64>());
     world.stop().await;
 }
@@ -148,10 +120,7 @@ async fn senders_that_go_away_at_any_byte_leave_nothing_half_done() {
         );
         let bytes = (cut * 23).min(request.len());
         let mut socket = TcpStream::connect(address).await.unwrap();
-        socket
-            .write_all(&request.as_bytes()[..bytes])
-            .await
-            .unwrap();
+        socket.write_all(&request.as_bytes()[..bytes]).await.unwrap();
         drop(socket);
         sent.push(events);
         if bytes == request.len() {
@@ -161,22 +130,14 @@ async fn senders_that_go_away_at_any_byte_leave_nothing_half_done() {
     // All of a request or nothing of it, and each is settled by sending it again.
     for events in &sent {
         let answer = world.post(events).await;
-        let (accepted, duplicates) = (
-            answer.body["accepted"].as_u64().unwrap(),
-            answer.body["duplicates"].as_u64().unwrap(),
-        );
-        assert!(
-            (accepted, duplicates) == (3, 0) || (accepted, duplicates) == (0, 3),
-            "{answer:?}"
-        );
+        let (accepted, duplicates) =
+            (answer.body["accepted"].as_u64().unwrap(), answer.body["duplicates"].as_u64().unwrap());
+        assert!((accepted, duplicates) == (3, 0) || (accepted, duplicates) == (0, 3), "{answer:?}");
     }
     assert_eq!(world.stored().await, i64::try_from(sent.len() * 3).unwrap());
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE 'goalpost_ingest%' \
                 AND state = 'idle in transaction'";
-    eventually("no transaction is left open", async || {
-        world.value::<i64>(open, &[]).await == 0
-    })
-    .await;
+    eventually("no transaction is left open", async || world.value::<i64>(open, &[]).await == 0).await;
     world.stop().await;
 }
 
@@ -187,10 +148,7 @@ async fn what_was_accepted_before_the_end_is_stored() {
     let sender = async || {
         while !stop.load(SeqCst) {
             let events: Vec<Value> = (0..10).map(|_| view(&id())).collect();
-            let request = world
-                .http
-                .post(format!("{}/events", world.url))
-                .bearer_auth(&world.tenant.write_token);
+            let request = world.http.post(format!("{}/events", world.url)).bearer_auth(&world.tenant.write_token);
             // Once the port is closed nothing more is taken.
             let Ok(answer) = request.json(&events).send().await else {
                 return;
@@ -219,10 +177,7 @@ async fn a_request_that_waits_when_the_end_comes_is_answered() {
     let held = hold_ledger(&mut holder).await;
     let events: Vec<Value> = (0..20).map(|_| view(&id())).collect();
     let (answer, ()) = tokio::join!(world.post(&events), async {
-        eventually("the request is under way", async || {
-            world.metric("ingest_queue_bytes").await > 0.0
-        })
-        .await;
+        eventually("the request is under way", async || world.metric("ingest_queue_bytes").await > 0.0).await;
         let stopping = world.stop();
         let release = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -230,26 +185,17 @@ async fn a_request_that_waits_when_the_end_comes_is_answered() {
         };
         tokio::join!(stopping, release);
     });
-    assert_eq!(
-        (answer.status.as_u16(), answer.body["accepted"].as_u64()),
-        (200, Some(20))
-    );
+    assert_eq!((answer.status.as_u16(), answer.body["accepted"].as_u64()), (200, Some(20)));
     assert_eq!(world.stored().await, 21);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pipelined_requests_on_one_connection_are_each_answered() {
     let world = World::start().await;
-    let mut socket = TcpStream::connect(world.url.strip_prefix("http://").unwrap())
-        .await
-        .unwrap();
+    let mut socket = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).await.unwrap();
     let mut requests = String::new();
     for number in 0..3 {
-        let body = if number == 1 {
-            "{broken".to_owned()
-        } else {
-            json!([view(&id())]).to_string()
-        };
+        let body = if number == 1 { "{broken".to_owned() } else { json!([view(&id())]).to_string() };
         requests.push_str(&format!(
             "POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nx-write-key: {}\r\ncontent-length: {}\r\n{}\r\n{body}",
             world.tenant.write_token,
@@ -260,11 +206,7 @@ async fn pipelined_requests_on_one_connection_are_each_answered() {
     socket.write_all(requests.as_bytes()).await.unwrap();
     let mut answers = String::new();
     socket.read_to_string(&mut answers).await.unwrap();
-    let statuses: Vec<&str> = answers
-        .split("HTTP/1.1 ")
-        .skip(1)
-        .map(|answer| &answer[..3])
-        .collect();
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["200", "400", "200"]);
     world.stop().await;
 }

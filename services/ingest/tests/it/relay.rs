@@ -9,21 +9,12 @@ use serde_json::{Value, json};
 use crate::support::{World, eventually, id, launch, settings, view, view_with};
 
 async fn subscription(world: &World) -> Subscription {
-    Subscription::open(
-        world.vhost.amqp_url(),
-        exchange::EVENTS,
-        EventsStored::ROUTING_KEY,
-    )
-    .await
-    .unwrap()
+    Subscription::open(world.vhost.amqp_url(), exchange::EVENTS, EventsStored::ROUTING_KEY).await.unwrap()
 }
 
 /// The next chunk, read as its contract.
 async fn chunk(subscription: &mut Subscription) -> EventsStored {
-    let message = tokio::time::timeout(Duration::from_secs(10), subscription.next())
-        .await
-        .unwrap()
-        .unwrap();
+    let message = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await.unwrap().unwrap();
     assert_eq!(message.content_type.as_deref(), Some("application/json"));
     assert!(message.message_id.is_some());
     serde_json::from_slice(&message.body).unwrap()
@@ -38,16 +29,10 @@ async fn stored_events_go_out_in_chunks_of_one_tenant() {
     let mut published = Vec::new();
     for expected in [200, 200, 50] {
         let chunk = chunk(&mut subscription).await;
-        assert_eq!(
-            (chunk.tenant_id.as_str(), chunk.events.len()),
-            ("demo", expected)
-        );
+        assert_eq!((chunk.tenant_id.as_str(), chunk.events.len()), ("demo", expected));
         published.extend(chunk.events.iter().map(|event| event.event_id.to_string()));
     }
-    let mut sent: Vec<String> = events
-        .iter()
-        .map(|event| event["event_id"].as_str().unwrap().to_owned())
-        .collect();
+    let mut sent: Vec<String> = events.iter().map(|event| event["event_id"].as_str().unwrap().to_owned()).collect();
     sent.sort();
     published.sort();
     assert_eq!(published, sent);
@@ -63,53 +48,28 @@ async fn a_chunk_says_what_is_stored_and_only_what_is_new() {
     let body = format!(
         r#"[{{"event_id":"{paid}","event_name":"payment.completed","occurred_at":"2026-01-03T10:00:00Z","contact_id":"c-1","project_id":"p","properties":{{"amount":100.00,"sessionId":"s-1"}}}}]"#
     );
-    assert_eq!(
-        world.post_as(&world.tenant.write_token, &body).await.body["accepted"],
-        1
-    );
+    assert_eq!(world.post_as(&world.tenant.write_token, &body).await.body["accepted"], 1);
     let first = chunk(&mut subscription).await;
     let event = &first.events[0];
-    assert_eq!(
-        (event.event_id.to_string(), event.event_name.as_str()),
-        (paid.clone(), "payment.completed")
-    );
+    assert_eq!((event.event_id.to_string(), event.event_name.as_str()), (paid.clone(), "payment.completed"));
     assert_eq!(event.contact_id.as_ref().unwrap().as_str(), "c-1");
     assert_eq!(
-        (
-            event.project_id.as_deref(),
-            event.session_id.as_deref(),
-            &event.user_id
-        ),
+        (event.project_id.as_deref(), event.session_id.as_deref(), &event.user_id),
         (Some("p"), Some("s-1"), &None)
     );
-    assert_eq!(
-        event.properties.to_text(),
-        r#"{"amount":100.00,"sessionId":"s-1"}"#
-    );
+    assert_eq!(event.properties.to_text(), r#"{"amount":100.00,"sessionId":"s-1"}"#);
     let stored: String = world
         .value("SELECT to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') FROM ingest.events_raw WHERE event_id::text = $1", &[&paid])
         .await;
     let published = domain::time_format::to_text(event.received_at);
-    assert!(
-        stored.starts_with(published.trim_end_matches('Z')),
-        "{stored} {published}"
-    );
+    assert!(stored.starts_with(published.trim_end_matches('Z')), "{stored} {published}");
 
     // A duplicate, a conflict and a reject go nowhere.
     let conflict = view_with(&paid, json!({}));
-    let answer = world
-        .post(&[conflict, view(&seen), view(&seen), json!(7)])
-        .await;
+    let answer = world.post(&[conflict, view(&seen), view(&seen), json!(7)]).await;
     assert_eq!(answer.body["accepted"], 1, "{answer:?}");
     let second = chunk(&mut subscription).await;
-    assert_eq!(
-        second
-            .events
-            .iter()
-            .map(|event| event.event_id.to_string())
-            .collect::<Vec<_>>(),
-        [seen]
-    );
+    assert_eq!(second.events.iter().map(|event| event.event_id.to_string()).collect::<Vec<_>>(), [seen]);
     world.stop().await;
 }
 
@@ -119,21 +79,11 @@ async fn events_of_many_tenants_in_one_batch_stay_apart() {
     let mut subscription = subscription(&world).await;
     let mut tenants = Vec::new();
     for number in 0..40 {
-        tenants.push(
-            world
-                .database
-                .seed_tenant(&format!("tenant-{number}"))
-                .await
-                .unwrap(),
-        );
+        tenants.push(world.database.seed_tenant(&format!("tenant-{number}")).await.unwrap());
     }
     let posts = tenants.iter().map(|tenant| async {
-        let events: Vec<Value> = (0..3)
-            .map(|_| view_with(&id(), json!({ "user_id": tenant.tenant_id })))
-            .collect();
-        let answer = world
-            .post_as(&tenant.write_token, &json!(events).to_string())
-            .await;
+        let events: Vec<Value> = (0..3).map(|_| view_with(&id(), json!({ "user_id": tenant.tenant_id }))).collect();
+        let answer = world.post_as(&tenant.write_token, &json!(events).to_string()).await;
         assert_eq!(answer.body["accepted"], 3, "{answer:?}");
     });
     futures_util::future::join_all(posts).await;
@@ -143,12 +93,7 @@ async fn events_of_many_tenants_in_one_batch_stay_apart() {
     let mut published = 0;
     while published < 120 {
         let chunk = chunk(&mut subscription).await;
-        assert!(
-            chunk
-                .events
-                .iter()
-                .all(|event| event.user_id.as_deref() == Some(chunk.tenant_id.as_str()))
-        );
+        assert!(chunk.events.iter().all(|event| event.user_id.as_deref() == Some(chunk.tenant_id.as_str())));
         published += chunk.events.len();
     }
     world.stop().await;
@@ -161,11 +106,7 @@ async fn while_nobody_listens_the_outbox_keeps_everything() {
         assert_eq!(world.post(&[view(&id())]).await.body["accepted"], 1);
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(
-        world.outbox().await,
-        5,
-        "mandatory messages wait for a queue"
-    );
+    assert_eq!(world.outbox().await, 5, "mandatory messages wait for a queue");
     let mut subscription = subscription(&world).await;
     for _ in 0..5 {
         assert_eq!(chunk(&mut subscription).await.events.len(), 1);
@@ -182,20 +123,11 @@ async fn without_a_broker_events_are_taken_and_a_later_start_sends_them() {
     world.stop().await;
     let (url, admin_url, running) = launch(alone).await;
     let ready = format!("{admin_url}/health/ready");
-    eventually("it is ready", async || {
-        world.http.get(&ready).send().await.unwrap().status() == 200
-    })
-    .await;
+    eventually("it is ready", async || world.http.get(&ready).send().await.unwrap().status() == 200).await;
     for _ in 0..10 {
-        let request = world
-            .http
-            .post(format!("{url}/events"))
-            .bearer_auth(&world.tenant.write_token);
+        let request = world.http.post(format!("{url}/events")).bearer_auth(&world.tenant.write_token);
         let answer = crate::support::answered(request.json(&json!([view(&id())]))).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.body["accepted"].as_u64()),
-            (200, Some(1))
-        );
+        assert_eq!((answer.status.as_u16(), answer.body["accepted"].as_u64()), (200, Some(1)));
     }
     assert_eq!(world.outbox().await, 10);
     running.stop().await.unwrap();

@@ -34,17 +34,11 @@ async fn absent_fields_are_null_and_ids_are_found_in_the_properties() {
     let world = World::start().await;
     let event_id = id();
     let properties = json!({ "contact_id": "c-9", "sessionId": "s-9" });
-    let event = view_with(
-        &event_id,
-        json!({ "user_id": null, "properties": properties }),
-    );
+    let event = view_with(&event_id, json!({ "user_id": null, "properties": properties }));
     assert_eq!(world.statuses(&[event]).await, ["accepted"]);
     let sql = "SELECT concat(contact_id, ' ', session_id, ' ', (user_id IS NULL AND project_id IS NULL AND event_category IS NULL \
                AND context IS NULL AND sent_at IS NULL)::text) FROM ingest.events_raw WHERE event_id::text = $1";
-    assert_eq!(
-        world.value::<String>(sql, &[&event_id]).await,
-        "c-9 s-9 true"
-    );
+    assert_eq!(world.value::<String>(sql, &[&event_id]).await, "c-9 s-9 true");
     world.stop().await;
 }
 
@@ -64,25 +58,14 @@ async fn amounts_are_stored_as_they_were_written() {
         let body = format!(
             r#"[{{"event_id":"{event_id}","event_name":"payment.completed","occurred_at":"2026-01-03T10:00:00Z","contact_id":"c-1","properties":{{"amount":{amount}}}}}]"#
         );
-        assert_eq!(
-            world.post_as(&world.tenant.write_token, &body).await.body["accepted"],
-            1,
-            "{amount}"
-        );
-        let stored: String = world
-            .value(
-                "SELECT properties::text FROM ingest.events_raw WHERE event_id::text = $1",
-                &[&event_id],
-            )
-            .await;
+        assert_eq!(world.post_as(&world.tenant.write_token, &body).await.body["accepted"], 1, "{amount}");
+        let stored: String =
+            world.value("SELECT properties::text FROM ingest.events_raw WHERE event_id::text = $1", &[&event_id]).await;
         assert_eq!(stored, format!(r#"{{"amount": {amount}}}"#));
         let published: String = world
             .value("SELECT convert_from(payload, 'UTF8') FROM ingest.outbox WHERE convert_from(payload, 'UTF8') LIKE '%' || $1 || '%'", &[&event_id])
             .await;
-        assert!(
-            published.contains(&format!(r#""properties":{{"amount":{amount}}}"#)),
-            "{published}"
-        );
+        assert!(published.contains(&format!(r#""properties":{{"amount":{amount}}}"#)), "{published}");
     }
     world.stop().await;
 }
@@ -92,18 +75,11 @@ async fn times(world: &World, occurred: f64, sent: Option<f64>) -> (f64, f64, bo
     let clock = "SELECT to_char((now() + $1 * interval '1 s') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
     let event_id = id();
     let occurred_at: String = world.value(clock, &[&occurred]).await;
-    let mut body =
-        json!({ "events": [view_with(&event_id, json!({ "occurred_at": occurred_at }))] });
+    let mut body = json!({ "events": [view_with(&event_id, json!({ "occurred_at": occurred_at }))] });
     if let Some(sent) = sent {
         body["sent_at"] = world.value::<String>(clock, &[&sent]).await.into();
     }
-    assert_eq!(
-        world
-            .post_as(&world.tenant.write_token, &body.to_string())
-            .await
-            .body["accepted"],
-        1
-    );
+    assert_eq!(world.post_as(&world.tenant.write_token, &body.to_string()).await.body["accepted"], 1);
     let seconds = |from: &'static str| {
         let sql = format!(
             "SELECT extract(epoch FROM event_time - {from})::float8 FROM ingest.events_raw WHERE event_id::text = '{event_id}'"
@@ -111,11 +87,7 @@ async fn times(world: &World, occurred: f64, sent: Option<f64>) -> (f64, f64, bo
         async move { world.value::<f64>(&sql, &[]).await }
     };
     let clamped = "SELECT time_clamped FROM ingest.events_raw WHERE event_id::text = $1";
-    (
-        seconds("received_at").await,
-        seconds("occurred_at").await,
-        world.value(clamped, &[&event_id]).await,
-    )
+    (seconds("received_at").await, seconds("occurred_at").await, world.value(clamped, &[&event_id]).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,10 +108,7 @@ async fn the_senders_clock_is_corrected_and_the_future_is_not_believed() {
     let (since_receipt, shift, clamped) = times(&world, 7_200.0, None).await;
     assert!(since_receipt == 0.0 && near(shift, -7_200.0) && clamped);
     let (since_receipt, _, clamped) = times(&world, 7_200.0, Some(0.0)).await;
-    assert!(
-        since_receipt == 0.0 && clamped,
-        "ahead even of its own clock"
-    );
+    assert!(since_receipt == 0.0 && clamped, "ahead even of its own clock");
     world.stop().await;
 }
 
@@ -150,19 +119,11 @@ async fn rows_are_in_the_partition_of_the_month_and_the_hash_is_keyed() {
     let body = json!([crate::support::view(&id())]).to_string();
     world.post_as(&world.tenant.write_token, &body).await;
     world.post_as(&other.write_token, &body).await;
-    assert_eq!(
-        world
-            .value::<i64>("SELECT count(*) FROM ingest.events_raw_default", &[])
-            .await,
-        0
-    );
+    assert_eq!(world.value::<i64>("SELECT count(*) FROM ingest.events_raw_default", &[]).await, 0);
     let sql = "SELECT count(DISTINCT content_hash) FROM ingest.event_keys WHERE length(content_hash) = 16";
-    assert_eq!(
-        world.value::<i64>(sql, &[]).await,
-        2,
-        "the same content of two tenants has two hashes"
-    );
-    let sql = "SELECT count(*) FROM ingest.event_keys k JOIN ingest.events_raw e USING (tenant_id, event_id, received_at)";
+    assert_eq!(world.value::<i64>(sql, &[]).await, 2, "the same content of two tenants has two hashes");
+    let sql =
+        "SELECT count(*) FROM ingest.event_keys k JOIN ingest.events_raw e USING (tenant_id, event_id, received_at)";
     assert_eq!(world.value::<i64>(sql, &[]).await, 2);
     world.stop().await;
 }

@@ -39,25 +39,13 @@ impl World {
 
     /// A service with other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let (database, vhost) = (
-            Database::create().await.unwrap(),
-            Vhost::create().await.unwrap(),
-        );
+        let (database, vhost) = (Database::create().await.unwrap(), Vhost::create().await.unwrap());
         let tenant = database.seed_tenant("demo").await.unwrap();
         let mut settings = settings(&database, &vhost);
         change(&mut settings);
         let (url, admin_url, running) = launch(settings).await;
         let sql = database.superuser().await.unwrap();
-        let world = Self {
-            url,
-            admin_url,
-            tenant,
-            http: reqwest::Client::new(),
-            sql,
-            database,
-            vhost,
-            running,
-        };
+        let world = Self { url, admin_url, tenant, http: reqwest::Client::new(), sql, database, vhost, running };
         world.until_ready().await;
         world
     }
@@ -65,36 +53,20 @@ impl World {
     async fn until_ready(&self) {
         let ready = format!("{}/health/ready", self.admin_url);
         eventually("the service is ready", async || {
-            self.http
-                .get(&ready)
-                .send()
-                .await
-                .is_ok_and(|a| a.status() == 200)
+            self.http.get(&ready).send().await.is_ok_and(|a| a.status() == 200)
         })
         .await;
     }
 
     /// Posts events as the tenant `demo`.
     pub async fn post(&self, events: &[Value]) -> Answered {
-        self.post_as(
-            &self.tenant.write_token,
-            &json!({ "events": events }).to_string(),
-        )
-        .await
+        self.post_as(&self.tenant.write_token, &json!({ "events": events }).to_string()).await
     }
 
     /// Posts a body with a token.
     pub async fn post_as(&self, token: &str, body: &str) -> Answered {
-        let request = self
-            .http
-            .post(format!("{}/api/v1/events", self.url))
-            .bearer_auth(token);
-        answered(
-            request
-                .header("content-type", "application/json")
-                .body(body.to_owned()),
-        )
-        .await
+        let request = self.http.post(format!("{}/api/v1/events", self.url)).bearer_auth(token);
+        answered(request.header("content-type", "application/json").body(body.to_owned())).await
     }
 
     /// The statuses of an answer that has to be 200, or a 400 with `results`.
@@ -117,10 +89,7 @@ impl World {
         let sql = "SELECT ARRAY[(SELECT count(*) FROM ingest.events_raw), (SELECT count(*) FROM ingest.event_keys), \
                    (SELECT count(*) FROM ingest.event_keys k JOIN ingest.events_raw e USING (tenant_id, event_id, received_at))]";
         let counts: Vec<i64> = self.value(sql, &[]).await;
-        assert_eq!(
-            counts, [counts[0]; 3],
-            "one row and one key for every event"
-        );
+        assert_eq!(counts, [counts[0]; 3], "one row and one key for every event");
         counts[0]
     }
 
@@ -131,21 +100,9 @@ impl World {
 
     /// A counter of `/metrics`, summed over its labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = self
-            .http
-            .get(format!("{}/metrics", self.admin_url))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
-        let of_name =
-            |line: &&str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
-        text.lines()
-            .filter(of_name)
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        let text = self.http.get(format!("{}/metrics", self.admin_url)).send().await.unwrap().text().await.unwrap();
+        let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
+        text.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// Ends the service as SIGTERM does.
@@ -189,24 +146,15 @@ pub async fn launch(mut settings: Settings) -> (String, String, Running) {
 pub async fn answered(request: reqwest::RequestBuilder) -> Answered {
     let answer = request.send().await.unwrap();
     let status = answer.status();
-    let retry_after = answer
-        .headers()
-        .get("retry-after")
-        .map(|value| value.to_str().unwrap().to_owned());
+    let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
     let text = answer.text().await.unwrap();
     let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}"));
-    Answered {
-        status,
-        retry_after,
-        body,
-    }
+    Answered { status, retry_after, body }
 }
 
 /// The statuses of the results, with the code where there is one.
 pub fn statuses(answer: &Answered) -> Vec<String> {
-    let results = answer.body["results"]
-        .as_array()
-        .unwrap_or_else(|| panic!("{answer:?}"));
+    let results = answer.body["results"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
     let status = |result: &Value| match result["code"].as_str() {
         Some(code) => code.to_owned(),
         None => result["status"].as_str().unwrap().to_owned(),
@@ -247,23 +195,14 @@ pub fn view_with(event_id: &str, fields: Value) -> Value {
     for (key, value) in fields.as_object().unwrap() {
         event[key] = value.clone();
     }
-    event
-        .as_object_mut()
-        .unwrap()
-        .retain(|_, value| !value.is_null());
+    event.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     event
 }
 
 /// Keeps everybody from storing anything until the transaction is rolled back.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test that stands in the way of the service"
-)]
+#[expect(clippy::disallowed_methods, reason = "a test that stands in the way of the service")]
 pub async fn hold_ledger(client: &mut tokio_postgres::Client) -> tokio_postgres::Transaction<'_> {
     let transaction = client.transaction().await.unwrap();
-    transaction
-        .execute("LOCK TABLE ingest.event_keys IN ACCESS EXCLUSIVE MODE", &[])
-        .await
-        .unwrap();
+    transaction.execute("LOCK TABLE ingest.event_keys IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
     transaction
 }

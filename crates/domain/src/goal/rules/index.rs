@@ -21,10 +21,7 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(workflow: usize, goal: usize) -> Slot {
         let narrow = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
-        Slot {
-            workflow: narrow(workflow),
-            goal: narrow(goal),
-        }
+        Slot { workflow: narrow(workflow), goal: narrow(goal) }
     }
 
     pub(super) fn workflow(self) -> usize {
@@ -82,11 +79,7 @@ impl ByPrefix {
     }
 
     fn find(&self, text: &str, found: &mut dyn FnMut(Slot)) {
-        for length in self
-            .lengths
-            .iter()
-            .take_while(|length| **length <= text.len())
-        {
+        for length in self.lengths.iter().take_while(|length| **length <= text.len()) {
             if let Some(prefix) = text.get(..*length) {
                 self.slots.find(prefix, found);
             }
@@ -124,14 +117,8 @@ impl NameIndex {
                 (None, None) => self.rest.push(slot),
             },
             Matcher::Form(rule) if rule.forms.is_empty() => self.rest.push(slot),
-            Matcher::Form(rule) => rule
-                .forms
-                .iter()
-                .for_each(|form| self.forms.add(form, slot)),
-            Matcher::Stage(matcher) => matcher
-                .stages()
-                .iter()
-                .for_each(|stage| self.stages.add(stage, slot)),
+            Matcher::Form(rule) => rule.forms.iter().for_each(|form| self.forms.add(form, slot)),
+            Matcher::Stage(matcher) => matcher.stages().iter().for_each(|stage| self.stages.add(stage, slot)),
             Matcher::Custom(rule) => self.add_custom(slot, rule),
         }
     }
@@ -156,10 +143,7 @@ impl NameIndex {
         if matcher.products().is_empty() {
             self.amounts.push((matcher.min(), slot));
         }
-        matcher
-            .products()
-            .iter()
-            .for_each(|product| self.products.add(product, slot));
+        matcher.products().iter().for_each(|product| self.products.add(product, slot));
     }
 
     fn add_custom(&mut self, slot: Slot, rule: &CustomRule) {
@@ -168,9 +152,7 @@ impl NameIndex {
             return;
         };
         let by_value = self.custom.entry(property.into()).or_default();
-        values
-            .iter()
-            .for_each(|value| by_value.add(&value.canonical_text(), slot));
+        values.iter().for_each(|value| by_value.add(&value.canonical_text(), slot));
     }
 
     /// Call once after the last goal.
@@ -190,9 +172,7 @@ impl NameIndex {
             && let Ok(amount) = amount_of(properties)
         {
             let reached = self.amounts.partition_point(|(min, _)| *min <= amount);
-            self.amounts[..reached]
-                .iter()
-                .for_each(|(_, slot)| found(*slot));
+            self.amounts[..reached].iter().for_each(|(_, slot)| found(*slot));
         }
         self.calendars.find_in(properties, "calendar_id", found);
         self.services.find_in(properties, "service_id", found);
@@ -205,11 +185,7 @@ impl NameIndex {
 
     /// Walks the event's properties, not the goals': those are few, these may be many.
     fn custom_by_value(&self, properties: &Json, found: &mut dyn FnMut(Slot)) {
-        let scalars = properties
-            .as_object()
-            .unwrap_or_default()
-            .iter()
-            .filter(|(_, value)| value.is_scalar());
+        let scalars = properties.as_object().unwrap_or_default().iter().filter(|(_, value)| value.is_scalar());
         for (property, value) in scalars {
             if let Some(by_value) = self.custom.get(property.as_str()) {
                 by_value.find(&value.canonical_text(), found);

@@ -12,33 +12,16 @@ fn refusal(goal_type: &str, text: &str) -> (String, String, String) {
 fn refused(table: &str) {
     for [goal_type, text, code, pointer] in rows(table) {
         let (given_code, given_pointer, message) = refusal(&goal_type, &text);
-        assert_eq!(
-            (given_code, given_pointer),
-            (code, pointer),
-            "{goal_type} {text}: {message}"
-        );
+        assert_eq!((given_code, given_pointer), (code, pointer), "{goal_type} {text}: {message}");
     }
 }
 
 #[test]
 fn empty_criteria_have_their_words() {
     for goal_type in GoalType::ALL {
-        for text in [
-            "{}",
-            "null",
-            r#"{"form_id":null}"#,
-            r#"{"min_amount":null,"x":null}"#,
-        ] {
-            let expected = (
-                "criteria_empty".into(),
-                String::new(),
-                "Goal criteria cannot be empty".into(),
-            );
-            assert_eq!(
-                refusal(goal_type.as_str(), text),
-                expected,
-                "{goal_type} {text}"
-            );
+        for text in ["{}", "null", r#"{"form_id":null}"#, r#"{"min_amount":null,"x":null}"#] {
+            let expected = ("criteria_empty".into(), String::new(), "Goal criteria cannot be empty".into());
+            assert_eq!(refusal(goal_type.as_str(), text), expected, "{goal_type} {text}");
         }
     }
     for [goal_type, text] in rows(
@@ -51,11 +34,7 @@ fn empty_criteria_have_their_words() {
         pipeline_stage_reached | {"at_or_beyond":true}
         "#,
     ) {
-        assert_eq!(
-            refusal(&goal_type, &text).2,
-            "Goal criteria cannot be empty",
-            "{text}"
-        );
+        assert_eq!(refusal(&goal_type, &text).2, "Goal criteria cannot be empty", "{text}");
     }
 }
 
@@ -63,10 +42,7 @@ fn empty_criteria_have_their_words() {
 fn unknown_keys_are_named() {
     for goal_type in GoalType::ALL {
         let (code, pointer, message) = refusal(goal_type.as_str(), r#"{"min_amout":1}"#);
-        assert_eq!(
-            (code.as_str(), pointer.as_str()),
-            ("unknown_field", "/min_amout")
-        );
+        assert_eq!((code.as_str(), pointer.as_str()), ("unknown_field", "/min_amout"));
         assert!(message.contains("min_amout"));
         for text in ["[]", "\"x\"", "5"] {
             assert_eq!(refusal(goal_type.as_str(), text).0, "invalid_type");
@@ -153,10 +129,7 @@ fn bad_values_are_refused() {
         "#,
     );
     let eight = [r#"{"property":"p","op":"exists"}"#; 8].join(",");
-    criteria(
-        "custom_event",
-        &format!(r#"{{"event_name":"a","where":[{eight}]}}"#),
-    );
+    criteria("custom_event", &format!(r#"{{"event_name":"a","where":[{eight}]}}"#));
     let unknown = "reward_points".parse::<GoalType>().unwrap_err();
     assert!(unknown.to_string().contains("unknown goal type"));
 }
@@ -194,10 +167,7 @@ fn equal_meaning_has_one_canonical_text() {
         custom_event           | {"event_name":"a","where":[]} | {"event_name":"a"}
         "#,
     ) {
-        assert_eq!(
-            criteria(&goal_type, &a).canonical(),
-            criteria(&goal_type, &b).canonical()
-        );
+        assert_eq!(criteria(&goal_type, &a).canonical(), criteria(&goal_type, &b).canonical());
     }
     for [goal_type, a, b] in rows(
         r#"
@@ -209,17 +179,10 @@ fn equal_meaning_has_one_canonical_text() {
         tag_added     | {"tag_name":"vip"} | {"tag_pattern":"vip"}
         "#,
     ) {
-        assert_ne!(
-            criteria(&goal_type, &a).canonical(),
-            criteria(&goal_type, &b).canonical()
-        );
+        assert_ne!(criteria(&goal_type, &a).canonical(), criteria(&goal_type, &b).canonical());
     }
     // The same keys under another goal type are another goal.
-    assert!(
-        criteria("form_submitted", r#"{"any_form":true}"#)
-            .canonical()
-            .starts_with("form_submitted")
-    );
+    assert!(criteria("form_submitted", r#"{"any_form":true}"#).canonical().starts_with("form_submitted"));
 }
 
 #[test]
@@ -238,10 +201,7 @@ fn references_are_what_must_exist() {
         "#,
     ) {
         let references = criteria(&goal_type, &text).references();
-        let listed: Vec<String> = references
-            .iter()
-            .map(|r| format!("{}:{}", r.kind, r.id))
-            .collect();
+        let listed: Vec<String> = references.iter().map(|r| format!("{}:{}", r.kind, r.id)).collect();
         let expected = if expected == "nothing" { "" } else { &expected };
         assert_eq!(listed.join(" "), expected, "{text}");
     }
@@ -252,27 +212,12 @@ fn amounts_in_the_tenants_currency_are_checked_when_it_is_known() {
     let precise = criteria("purchase_made", r#"{"min_amount":0.125}"#);
     assert!(precise.check_currency("KWD").is_ok());
     assert!(precise.check_currency("BTC").is_ok());
-    assert_eq!(
-        precise.check_currency("USD").unwrap_err().pointer,
-        "/min_amount"
-    );
+    assert_eq!(precise.check_currency("USD").unwrap_err().pointer, "/min_amount");
     // Needless zeros are no digits.
-    assert!(
-        criteria("purchase_made", r#"{"min_amount":100.000}"#)
-            .check_currency("USD")
-            .is_ok()
-    );
+    assert!(criteria("purchase_made", r#"{"min_amount":100.000}"#).check_currency("USD").is_ok());
     // Its own currency was checked before; the tenant's says nothing about it.
-    assert!(
-        criteria("purchase_made", r#"{"min_amount":0.125,"currency":"KWD"}"#)
-            .check_currency("USD")
-            .is_ok()
-    );
-    assert!(
-        criteria("form_submitted", r#"{"any_form":true}"#)
-            .check_currency("USD")
-            .is_ok()
-    );
+    assert!(criteria("purchase_made", r#"{"min_amount":0.125,"currency":"KWD"}"#).check_currency("USD").is_ok());
+    assert!(criteria("form_submitted", r#"{"any_form":true}"#).check_currency("USD").is_ok());
 }
 
 #[test]
@@ -288,9 +233,6 @@ fn every_type_listens_to_its_event() {
         "#,
     ) {
         let read = criteria(&goal_type, &text);
-        assert_eq!(
-            (read.event_name(), read.goal_type().as_str()),
-            (name.as_str(), goal_type.as_str())
-        );
+        assert_eq!((read.event_name(), read.goal_type().as_str()), (name.as_str(), goal_type.as_str()));
     }
 }

@@ -11,10 +11,7 @@ const CRITERIA: [(&str, &str); 6] = [
     ("purchase_made", r#"{"any_purchase":true}"#),
     ("purchase_made", r#"{"min_amount":100}"#),
     ("form_submitted", r#"{"form_id":"f"}"#),
-    (
-        "custom_event",
-        r#"{"event_name":"form.submitted","where":[{"property":"n","op":"gte","value":1}]}"#,
-    ),
+    ("custom_event", r#"{"event_name":"form.submitted","where":[{"property":"n","op":"gte","value":1}]}"#),
 ];
 
 fn any_event() -> impl Strategy<Value = StoredEvent> {
@@ -23,18 +20,14 @@ fn any_event() -> impl Strategy<Value = StoredEvent> {
             .prop_map(|name| ("contact.tag.added", format!(r#"{{"tag_name":"{name}"}}"#))),
         prop_oneof![Just("100"), Just("99.99"), Just("0")]
             .prop_map(|amount| ("payment.completed", format!(r#"{{"amount":{amount}}}"#))),
-        (prop_oneof![Just("f"), Just("g")], 0..3).prop_map(|(form, n)| (
-            "form.submitted",
-            format!(r#"{{"form_id":"{form}","n":{n}}}"#)
-        )),
+        (prop_oneof![Just("f"), Just("g")], 0..3)
+            .prop_map(|(form, n)| ("form.submitted", format!(r#"{{"form_id":"{form}","n":{n}}}"#))),
     ];
-    (0_u128..12, -3_i64..12, 0_i64..4, kinds).prop_map(
-        |(number, seconds, delay, (name, properties))| {
-            let mut event = event(number, seconds, name, &properties);
-            event.received_at = at(seconds + delay);
-            event
-        },
-    )
+    (0_u128..12, -3_i64..12, 0_i64..4, kinds).prop_map(|(number, seconds, delay, (name, properties))| {
+        let mut event = event(number, seconds, name, &properties);
+        event.received_at = at(seconds + delay);
+        event
+    })
 }
 
 /// Events whose ids are unique, as the ledger keeps them.
@@ -47,13 +40,7 @@ fn any_events() -> impl Strategy<Value = Vec<StoredEvent>> {
 }
 
 fn any_goal() -> impl Strategy<Value = Goal> {
-    (
-        0..CRITERIA.len(),
-        0_i16..3,
-        prop::option::of(1_i64..10),
-        prop::option::of(-2_i64..8),
-        prop::bool::weighted(0.85),
-    )
+    (0..CRITERIA.len(), 0_i16..3, prop::option::of(1_i64..10), prop::option::of(-2_i64..8), prop::bool::weighted(0.85))
         .prop_map(|(kind, position, within, effective, active)| {
             let (goal_type, text) = CRITERIA[kind];
             let mut goal = goal(position, goal_type, text);
@@ -65,11 +52,7 @@ fn any_goal() -> impl Strategy<Value = Goal> {
 }
 
 fn any_workflow() -> impl Strategy<Value = Workflow> {
-    let logic = prop_oneof![
-        Just(GoalLogic::Any),
-        Just(GoalLogic::All),
-        (1_u8..=3).prop_map(GoalLogic::AtLeast)
-    ];
+    let logic = prop_oneof![Just(GoalLogic::Any), Just(GoalLogic::All), (1_u8..=3).prop_map(GoalLogic::AtLeast)];
     (logic, prop::collection::vec(any_goal(), 0..4)).prop_map(|(logic, mut goals)| {
         for (number, goal) in goals.iter_mut().enumerate() {
             goal.id = goal_id(u128::try_from(number).unwrap());
@@ -80,20 +63,11 @@ fn any_workflow() -> impl Strategy<Value = Workflow> {
 
 fn any_facts() -> impl Strategy<Value = EnrollmentFacts> {
     let already = subsequence(vec![0_u128, 1, 2, 9], 0..2);
-    (
-        0_i64..4,
-        already,
-        any::<bool>(),
-        prop::option::of(0_i64..6),
-        subsequence((0_u128..12).collect::<Vec<_>>(), 0..3),
-    )
+    (0_i64..4, already, any::<bool>(), prop::option::of(0_i64..6), subsequence((0_u128..12).collect::<Vec<_>>(), 0..3))
         .prop_map(|(created, already, catch_up, closed, credited)| {
             let mut facts = facts();
             facts.created_at = at(created);
-            facts.already = already
-                .into_iter()
-                .map(|number| (goal_id(number), at(1)))
-                .collect();
+            facts.already = already.into_iter().map(|number| (goal_id(number), at(1))).collect();
             facts.catch_up = catch_up;
             facts.closed_before = closed.map(at);
             facts.credited = credited.into_iter().map(event_id).collect();
@@ -107,16 +81,12 @@ fn counts(facts: &EnrollmentFacts, goal: &CompiledGoal, event: &StoredEvent) -> 
     inner.active
         && goal.verdict(&event.event_name, &event.properties).is_ok()
         && event.event_time >= facts.enrolled_at
-        && inner.within.is_none_or(|within| {
-            event.event_time < facts.enrolled_at + Duration::seconds(within.seconds)
-        })
+        && inner.within.is_none_or(|within| event.event_time < facts.enrolled_at + Duration::seconds(within.seconds))
         && !facts.credited.contains(&event.event_id)
-        && facts
-            .closed_before
-            .is_none_or(|end| event.event_time >= end)
-        && inner.effective_from.is_none_or(|from| {
-            facts.catch_up || event.received_at >= from || facts.created_at >= from
-        })
+        && facts.closed_before.is_none_or(|end| event.event_time >= end)
+        && inner
+            .effective_from
+            .is_none_or(|from| facts.catch_up || event.received_at >= from || facts.created_at >= from)
 }
 
 proptest! {

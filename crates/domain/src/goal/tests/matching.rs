@@ -8,10 +8,7 @@ fn verdicts(goal_type: &str, directory: &Directory, table: &str) {
     for [text, properties, expected] in rows(table) {
         let goal = goal(1, goal_type, &text).compile(directory, "USD");
         let name = goal.event_name().to_owned();
-        let verdict = goal
-            .verdict(&name, &json(&properties))
-            .err()
-            .unwrap_or(Reason::Matched);
+        let verdict = goal.verdict(&name, &json(&properties)).err().unwrap_or(Reason::Matched);
         assert_eq!(verdict.as_str(), expected, "{text} {properties}");
     }
 }
@@ -227,16 +224,9 @@ fn custom_conditions() {
         "#,
     ) {
         let text = format!(r#"{{"event_name":"a","where":[{condition}]}}"#);
-        verdicts(
-            "custom_event",
-            &Directory::default(),
-            &format!("{text} | {properties} | {expected}"),
-        );
+        verdicts("custom_event", &Directory::default(), &format!("{text} | {properties} | {expected}"));
     }
     let bare = compiled(goal(1, "custom_event", r#"{"event_name":"a"}"#));
     assert_eq!(bare.verdict("a", &json("{}")), Ok(()));
-    assert_eq!(
-        bare.verdict("b", &json("{}")),
-        Err(Reason::EventTypeDiffers)
-    );
+    assert_eq!(bare.verdict("b", &json("{}")), Err(Reason::EventTypeDiffers));
 }

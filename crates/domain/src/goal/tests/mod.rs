@@ -90,19 +90,9 @@ pub(super) fn event(number: u128, seconds: i64, name: &str, properties: &str) ->
 }
 
 pub(super) fn tag(number: u128, seconds: i64, name: &str) -> StoredEvent {
-    event(
-        number,
-        seconds,
-        "contact.tag.added",
-        &format!(r#"{{"tag_name":"{name}"}}"#),
-    )
+    event(number, seconds, "contact.tag.added", &format!(r#"{{"tag_name":"{name}"}}"#))
 }
 
 pub(super) fn payment(number: u128, seconds: i64, amount: &str) -> StoredEvent {
-    event(
-        number,
-        seconds,
-        "payment.completed",
-        &format!(r#"{{"amount":{amount}}}"#),
-    )
+    event(number, seconds, "payment.completed", &format!(r#"{{"amount":{amount}}}"#))
 }

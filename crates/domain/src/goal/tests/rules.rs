@@ -25,34 +25,19 @@ const CRITERIA: [(&str, &str); 28] = [
     ("appointment_booked", r#"{"any_appointment":true}"#),
     ("appointment_booked", r#"{"calendar_id":"c1"}"#),
     ("appointment_booked", r#"{"service_id":"s1"}"#),
-    (
-        "appointment_booked",
-        r#"{"calendar_id":"c1","service_id":"s1"}"#,
-    ),
+    ("appointment_booked", r#"{"calendar_id":"c1","service_id":"s1"}"#),
     ("form_submitted", r#"{"any_form":true}"#),
     ("form_submitted", r#"{"form_ids":["f1","f2"]}"#),
     ("pipeline_stage_reached", r#"{"stage_id":"g1"}"#),
-    (
-        "pipeline_stage_reached",
-        r#"{"stage_id":"g1","at_or_beyond":true}"#,
-    ),
-    (
-        "pipeline_stage_reached",
-        r#"{"stage_id":"g2","pipeline_id":"x"}"#,
-    ),
+    ("pipeline_stage_reached", r#"{"stage_id":"g1","at_or_beyond":true}"#),
+    ("pipeline_stage_reached", r#"{"stage_id":"g2","pipeline_id":"x"}"#),
     ("custom_event", r#"{"event_name":"a"}"#),
     (
         "custom_event",
         r#"{"event_name":"a","where":[{"property":"n","op":"gte","value":1},{"property":"k","op":"eq","value":1}]}"#,
     ),
-    (
-        "custom_event",
-        r#"{"event_name":"a","where":[{"property":"k","op":"in","value":["x",true,1.5]}]}"#,
-    ),
-    (
-        "custom_event",
-        r#"{"event_name":"form.submitted","where":[{"property":"form_id","op":"eq","value":"f1"}]}"#,
-    ),
+    ("custom_event", r#"{"event_name":"a","where":[{"property":"k","op":"in","value":["x",true,1.5]}]}"#),
+    ("custom_event", r#"{"event_name":"form.submitted","where":[{"property":"form_id","op":"eq","value":"f1"}]}"#),
 ];
 
 fn directory() -> Directory {
@@ -80,12 +65,7 @@ fn any_workflow(number: u128) -> impl Strategy<Value = Workflow> {
             goal.active = active;
             goal.compile(&directory(), "USD")
         });
-        Workflow {
-            id: Uuid::from_u128(number).into(),
-            status,
-            logic: GoalLogic::Any,
-            goals: goals.collect(),
-        }
+        Workflow { id: Uuid::from_u128(number).into(), status, logic: GoalLogic::Any, goals: goals.collect() }
     })
 }
 
@@ -128,22 +108,17 @@ fn any_event() -> impl Strategy<Value = (&'static str, Json)> {
         ("k", "[1]"),
         ("n", "5"),
     ]);
-    let properties = prop::collection::vec(member, 0..6).prop_map(|members| {
-        Json::object(members.into_iter().map(|(key, value)| (key, json(value))))
-    });
+    let properties = prop::collection::vec(member, 0..6)
+        .prop_map(|members| Json::object(members.into_iter().map(|(key, value)| (key, json(value)))));
     (name, properties)
 }
 
 /// Asks every goal of every workflow.
 fn brute_force(workflows: &[Workflow], name: &str, properties: &Json) -> Vec<WorkflowId> {
-    let live = workflows
-        .iter()
-        .filter(|workflow| workflow.status.is_live());
+    let live = workflows.iter().filter(|workflow| workflow.status.is_live());
     let meets = |goal: &CompiledGoal| goal.goal().active && goal.verdict(name, properties).is_ok();
-    let mut ids: Vec<WorkflowId> = live
-        .filter(|workflow| workflow.goals.iter().any(meets))
-        .map(|workflow| workflow.id)
-        .collect();
+    let mut ids: Vec<WorkflowId> =
+        live.filter(|workflow| workflow.goals.iter().any(meets)).map(|workflow| workflow.id).collect();
     ids.sort_unstable();
     ids
 }
@@ -190,16 +165,9 @@ fn a_workflow_is_nominated_once_however_many_of_its_goals_are_met() {
     let any = r#"{"any_purchase":true}"#;
     let rules = TenantRules::build(vec![workflow(
         GoalLogic::All,
-        vec![
-            goal(1, "purchase_made", any),
-            goal(2, "purchase_made", r#"{"min_amount":1}"#),
-        ],
+        vec![goal(1, "purchase_made", any), goal(2, "purchase_made", r#"{"min_amount":1}"#)],
     )]);
     let mut nominated = Vec::new();
-    rules.nominate(
-        "payment.completed",
-        &json(r#"{"amount":5}"#),
-        &mut nominated,
-    );
+    rules.nominate("payment.completed", &json(r#"{"amount":5}"#), &mut nominated);
     assert_eq!(nominated.len(), 1);
 }
