@@ -21,10 +21,7 @@ impl Account {
         }
         for candidate in [name, "nobody"] {
             if let Some(user) = User::from_name(candidate).context("cannot read the users")? {
-                return Ok(Some(Self {
-                    uid: user.uid.as_raw(),
-                    gid: user.gid.as_raw(),
-                }));
+                return Ok(Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }));
             }
         }
         bail!("neither user {name} nor nobody exists; servers must not run as root")

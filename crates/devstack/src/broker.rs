@@ -47,10 +47,7 @@ pub async fn queue_totals(management_url: &str, vhost: &str) -> anyhow::Result<V
                 Some(address) => address,
                 None => metrics.insert(broker.metrics_address(vhost).await?),
             };
-            observe(
-                &mut reports,
-                parse_metrics(&broker.text(address.clone()).await?),
-            );
+            observe(&mut reports, parse_metrics(&broker.text(address.clone()).await?));
         }
         let mut totals = Vec::with_capacity(queues.len());
         let mut late = None;
@@ -58,18 +55,9 @@ pub async fn queue_totals(management_url: &str, vhost: &str) -> anyhow::Result<V
             match (queue.kind.as_str(), reports.get(&queue.name)) {
                 // Two new reports: the first may have been counted before the call and filed
                 // after it.
-                (
-                    "quorum",
-                    Some(Watched {
-                        renewals: 2..,
-                        last,
-                        ..
-                    }),
-                ) => totals.push(QueueTotal {
-                    name: queue.name,
-                    ready: last.ready,
-                    unacked: last.unacked,
-                }),
+                ("quorum", Some(Watched { renewals: 2.., last, .. })) => {
+                    totals.push(QueueTotal { name: queue.name, ready: last.ready, unacked: last.unacked })
+                }
                 ("quorum", _) => late = Some(queue.name),
                 // Other kinds are asked by the broker at each call.
                 _ => totals.push(QueueTotal {
@@ -134,13 +122,7 @@ fn observe(watched: &mut HashMap<String, Watched>, reports: HashMap<String, Repo
                 known.renewals += 1;
             }
             None => {
-                watched.insert(
-                    queue,
-                    Watched {
-                        last: report,
-                        renewals: 0,
-                    },
-                );
+                watched.insert(queue, Watched { last: report, renewals: 0 });
             }
         }
     }
@@ -153,12 +135,8 @@ struct Broker {
 
 impl Broker {
     fn new(management_url: &str) -> anyhow::Result<Self> {
-        let management =
-            Url::parse(management_url).context("not an address of a management API")?;
-        let http = Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(5))
-            .build()?;
+        let management = Url::parse(management_url).context("not an address of a management API")?;
+        let http = Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         Ok(Self { http, management })
     }
 
@@ -181,19 +159,11 @@ impl Broker {
             .find(|listener| listener.protocol == "http/prometheus")
             .context("the broker has no metrics: `rabbitmq-plugins enable rabbitmq_prometheus`")?;
         let mut address = self.management.join("/metrics/detailed")?;
-        let plain = address
-            .set_username("")
-            .and_then(|()| address.set_password(None));
-        if plain
-            .and_then(|()| address.set_port(Some(listener.port)))
-            .is_err()
-        {
+        let plain = address.set_username("").and_then(|()| address.set_password(None));
+        if plain.and_then(|()| address.set_port(Some(listener.port))).is_err() {
             bail!("{} has no port", self.management);
         }
-        address
-            .query_pairs_mut()
-            .append_pair("family", "queue_coarse_metrics")
-            .append_pair("vhost", vhost);
+        address.query_pairs_mut().append_pair("family", "queue_coarse_metrics").append_pair("vhost", vhost);
         Ok(address)
     }
 
@@ -202,19 +172,13 @@ impl Broker {
     }
 
     async fn text(&self, address: Url) -> anyhow::Result<String> {
-        let answer = self
-            .http
-            .get(address)
-            .send()
-            .await
-            .and_then(|it| it.error_for_status());
+        let answer = self.http.get(address).send().await.and_then(|it| it.error_for_status());
         let text = match answer {
             Ok(answer) => answer.text().await,
             Err(error) => Err(error),
         };
         // The address holds a password.
-        text.map_err(reqwest::Error::without_url)
-            .context("the broker does not answer")
+        text.map_err(reqwest::Error::without_url).context("the broker does not answer")
     }
 }
 
@@ -273,30 +237,14 @@ mod tests {
              rabbitmq_detailed_queue_messages_unacked{vhost=\"/\",queue=\"a.\\\"b\\\"\"} 4\n\
              rabbitmq_detailed_queue_messages{vhost=\"/\",queue=\"a.\\\"b\\\"\"} 7\n\
              rabbitmq_detailed_queue_process_reductions_total{vhost=\"/\",queue=\"a.\\\"b\\\"\"} 99\n";
-        let expected = Report {
-            ready: 3,
-            unacked: 4,
-            reductions: 99,
-        };
-        assert_eq!(
-            parse_metrics(text),
-            HashMap::from([("a.\"b\"".to_owned(), expected)])
-        );
+        let expected = Report { ready: 3, unacked: 4, reductions: 99 };
+        assert_eq!(parse_metrics(text), HashMap::from([("a.\"b\"".to_owned(), expected)]));
     }
 
     #[test]
     fn only_a_new_report_counts() {
         let mut watched = HashMap::new();
-        let report = |ready, reductions| {
-            HashMap::from([(
-                "q".to_owned(),
-                Report {
-                    ready,
-                    unacked: 0,
-                    reductions,
-                },
-            )])
-        };
+        let report = |ready, reductions| HashMap::from([("q".to_owned(), Report { ready, unacked: 0, reductions })]);
         for (ready, reductions, renewals) in [(0, 10, 0), (0, 10, 0), (0, 12, 1), (1, 15, 2)] {
             observe(&mut watched, report(ready, reductions));
             let seen = watched.get("q").map(|it| (it.last.ready, it.renewals));

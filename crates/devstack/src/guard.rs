@@ -66,11 +66,7 @@ impl Guard {
         let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             bail!("the guard has no pipes");
         };
-        Ok(Self {
-            child,
-            orders: Some(orders),
-            answers: BufReader::new(answers),
-        })
+        Ok(Self { child, orders: Some(orders), answers: BufReader::new(answers) })
     }
 
     /// Takes a lock file for as long as the guard lives; fails if another stack has it. Blocks
@@ -78,9 +74,7 @@ impl Guard {
     pub(crate) fn lock(&mut self, path: &Path) -> anyhow::Result<()> {
         self.order(&Order::Lock(path.to_owned()))?;
         let mut answer = String::new();
-        self.answers
-            .read_line(&mut answer)
-            .context("the guard does not answer")?;
+        self.answers.read_line(&mut answer).context("the guard does not answer")?;
         match answer.strip_suffix('\n') {
             Some("") => Ok(()),
             Some(refusal) => bail!("{refusal}"),
@@ -97,10 +91,7 @@ impl Guard {
     }
 
     pub(crate) fn remove_file(&mut self, path: &Path, inode: u64) -> anyhow::Result<()> {
-        self.order(&Order::RemoveFile {
-            path: path.to_owned(),
-            inode,
-        })
+        self.order(&Order::RemoveFile { path: path.to_owned(), inode })
     }
 
     /// The stack begins to stop: what it published is no longer true.
@@ -116,10 +107,7 @@ impl Guard {
     fn order(&mut self, order: &Order) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
-        let orders = self
-            .orders
-            .as_mut()
-            .context("the guard has been dismissed")?;
+        let orders = self.orders.as_mut().context("the guard has been dismissed")?;
         orders.write_all(&line).context("the guard has ended")
     }
 }
@@ -199,10 +187,7 @@ impl End {
         }
         for directory in &self.directories {
             let limit = Instant::now() + Duration::from_secs(2);
-            while std::fs::remove_dir_all(directory).is_err()
-                && directory.exists()
-                && Instant::now() < limit
-            {
+            while std::fs::remove_dir_all(directory).is_err() && directory.exists() && Instant::now() < limit {
                 std::thread::sleep(POLL);
             }
         }
@@ -238,11 +223,8 @@ fn marked(mark: &str) -> Vec<Pid> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|entry| entry == wanted.as_bytes())
-            })
+            std::fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes()))
         })
         .map(Pid::from_raw)
         .collect()
@@ -258,15 +240,14 @@ fn take_lock(path: &Path) -> anyhow::Result<File> {
         .truncate(false)
         .open(path)
         .with_context(|| format!("cannot open {}", path.display()))?;
-    let limit = Instant::now() + Duration::from_secs(10);
+    let start = Instant::now();
     while file.try_lock().is_err() {
         let holder = std::fs::read_to_string(path).unwrap_or_default();
-        if is_alive(holder.trim()) || Instant::now() > limit {
+        // One that is being killed looks alive for some milliseconds more.
+        let patience = if is_alive(holder.trim()) { 1 } else { 10 };
+        if start.elapsed() > Duration::from_secs(patience) {
             let pid = holder.split_whitespace().next().unwrap_or("unknown");
-            bail!(
-                "a stack already runs here (process {pid}, lock {}): stop it, or use --ephemeral",
-                path.display()
-            );
+            bail!("a stack already runs here (process {pid}, lock {}): stop it, or use --ephemeral", path.display());
         }
         std::thread::sleep(POLL);
     }
@@ -285,10 +266,7 @@ fn identity(pid: i32) -> Option<String> {
 }
 
 fn is_alive(holder: &str) -> bool {
-    let pid = holder
-        .split_whitespace()
-        .next()
-        .and_then(|pid| pid.parse().ok());
+    let pid = holder.split_whitespace().next().and_then(|pid| pid.parse().ok());
     pid.is_some_and(|pid| identity(pid).is_some_and(|found| found == holder))
 }
 
@@ -313,16 +291,10 @@ mod tests {
         let (same, other) = (dir.path().join("same"), dir.path().join("other"));
         std::fs::write(&same, "").unwrap();
         std::fs::write(&other, "").unwrap();
-        let mut end = End {
-            all_stopped: true,
-            ..End::default()
-        };
+        let mut end = End { all_stopped: true, ..End::default() };
         for path in [&same, &other] {
             let inode = path.metadata().unwrap().ino();
-            end.note(Order::RemoveFile {
-                path: path.clone(),
-                inode,
-            });
+            end.note(Order::RemoveFile { path: path.clone(), inode });
         }
         let newer = dir.path().join("newer");
         std::fs::write(&newer, "").unwrap();
@@ -334,13 +306,7 @@ mod tests {
 
     #[test]
     fn only_processes_with_the_mark_are_ended() {
-        let start = |mark: &str| {
-            Command::new("sleep")
-                .arg("60")
-                .env(MARK, mark)
-                .spawn()
-                .unwrap()
-        };
+        let start = |mark: &str| Command::new("sleep").arg("60").env(MARK, mark).spawn().unwrap();
         let (mut ours, mut foreign) = (start("guard-test-a"), start("guard-test-b"));
         end_all("guard-test-a");
         assert!(!ours.wait().unwrap().success());

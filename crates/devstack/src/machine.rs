@@ -16,12 +16,9 @@ pub(crate) fn memory_mib() -> u64 {
         let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     });
-    let limit = [
-        "/sys/fs/cgroup/memory.max",
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-    ]
-    .iter()
-    .find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    let limit = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
     let total_mib = total.map_or(2048, |kib| kib / 1024);
     limit.map_or(total_mib, |bytes| total_mib.min(bytes / MIB))
 }
@@ -50,11 +47,7 @@ fn quiet_ports() -> Range<u16> {
         .ok()
         .and_then(|text| text.split_whitespace().next()?.parse::<u16>().ok())
         .unwrap_or(32768);
-    if outgoing_from > 12_000 {
-        10_000..outgoing_from
-    } else {
-        10_000..60_000
-    }
+    if outgoing_from > 12_000 { 10_000..outgoing_from } else { 10_000..60_000 }
 }
 
 /// Random letters and digits: safe in an address, a file name and a shell.

@@ -31,18 +31,12 @@ impl Options {
     /// Data in a new temporary directory that is removed at the end. `home` is only created if
     /// something is published.
     pub fn ephemeral(home: impl Into<PathBuf>) -> Self {
-        Self {
-            ephemeral: true,
-            ..Self::persistent(home)
-        }
+        Self { ephemeral: true, ..Self::persistent(home) }
     }
 
     /// Uses the servers that `DATABASE_URL` and `AMQP_URL` (with `AMQP_MANAGEMENT_URL`) name in
     /// the environment instead of private ones; each is looked at for itself.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the three variables are this crate's contract"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the three variables are this crate's contract")]
     #[must_use]
     pub fn with_servers_of_environment(mut self) -> Self {
         let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -46,11 +46,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// Makes or finds the directories, and tells the guard which of them to remove at the end.
-    pub(crate) fn prepare(
-        options: &Options,
-        mark: &str,
-        guard: &mut Guard,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn prepare(options: &Options, mark: &str, guard: &mut Guard) -> anyhow::Result<Self> {
         let dir = if options.ephemeral {
             let dir = new_directory_path(mark)?;
             guard.remove_directory(&dir)?;
@@ -68,19 +64,11 @@ impl Place {
         make_directory(&logs, 0o700)?;
         let memory = match fs::read(dir.join("secrets.json")) {
             Ok(text) => serde_json::from_slice(&text).with_context(|| {
-                format!(
-                    "{} is damaged: remove {}",
-                    dir.join("secrets.json").display(),
-                    dir.display()
-                )
+                format!("{} is damaged: remove {}", dir.join("secrets.json").display(), dir.display())
             })?,
             Err(_) => Memory::new(mark),
         };
-        let place = Self {
-            dir,
-            ephemeral: options.ephemeral,
-            memory,
-        };
+        let place = Self { dir, ephemeral: options.ephemeral, memory };
         place.remember()?;
         Ok(place)
     }
@@ -107,10 +95,7 @@ impl Place {
     }
 
     fn remember(&self) -> anyhow::Result<()> {
-        write_private(
-            &self.dir.join("secrets.json"),
-            &serde_json::to_vec_pretty(&self.memory)?,
-        )
+        write_private(&self.dir.join("secrets.json"), &serde_json::to_vec_pretty(&self.memory)?)
     }
 }
 
@@ -135,10 +120,7 @@ pub(crate) fn make_directory(path: &Path, mode: u32) -> anyhow::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new()
-        .mode(mode)
-        .create(path)
-        .with_context(|| format!("cannot make {}", path.display()))?;
+    DirBuilder::new().mode(mode).create(path).with_context(|| format!("cannot make {}", path.display()))?;
     // Whatever the umask took away.
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(())
@@ -156,14 +138,10 @@ fn persistent_directory(home: &Path, mark: &str) -> anyhow::Result<PathBuf> {
     let data = home.join("data");
     if !geteuid().is_root() {
         make_directory(&data, 0o700)?;
-        return data
-            .canonicalize()
-            .context("cannot find the data directory");
+        return data.canonicalize().context("cannot find the data directory");
     }
     if let Ok(target) = fs::read_link(&data) {
-        let ours = target
-            .symlink_metadata()
-            .is_ok_and(|found| found.is_dir() && found.uid() == 0);
+        let ours = target.symlink_metadata().is_ok_and(|found| found.is_dir() && found.uid() == 0);
         if ours {
             return Ok(target);
         }
@@ -171,8 +149,7 @@ fn persistent_directory(home: &Path, mark: &str) -> anyhow::Result<PathBuf> {
     }
     let target = new_directory_path(mark)?;
     make_directory(&target, 0o711)?;
-    symlink(&target, &data)
-        .with_context(|| format!("cannot link {} to {}", data.display(), target.display()))?;
+    symlink(&target, &data).with_context(|| format!("cannot link {} to {}", data.display(), target.display()))?;
     Ok(target)
 }
 
@@ -181,15 +158,10 @@ fn new_directory_path(mark: &str) -> anyhow::Result<PathBuf> {
     let folders = [std::env::temp_dir(), PathBuf::from("/tmp")];
     let enterable = |folder: &&PathBuf| {
         !geteuid().is_root()
-            || folder
-                .ancestors()
-                .all(|part| part.metadata().is_ok_and(|found| found.mode() & 0o001 != 0))
+            || folder.ancestors().all(|part| part.metadata().is_ok_and(|found| found.mode() & 0o001 != 0))
     };
     let Some(folder) = folders.iter().find(enterable) else {
-        bail!(
-            "neither {} nor /tmp can be entered by the servers' users",
-            folders[0].display()
-        );
+        bail!("neither {} nor /tmp can be entered by the servers' users", folders[0].display());
     };
     let path = folder.join(format!("goalpost-{mark}"));
     if path.symlink_metadata().is_ok() {
@@ -206,11 +178,7 @@ mod tests {
 
     fn place(dir: &Path) -> Place {
         let memory = Memory::new("test");
-        Place {
-            dir: dir.to_owned(),
-            ephemeral: false,
-            memory,
-        }
+        Place { dir: dir.to_owned(), ephemeral: false, memory }
     }
 
     #[test]

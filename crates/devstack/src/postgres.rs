@@ -56,33 +56,17 @@ impl Plan {
         server_directory(&self.dir, self.account)?;
         let data = self.dir.join("data");
         if !data.exists() {
-            self.initialise(spawner, mark)
-                .await
-                .map_err(|error| with_tail(error, &self.log))?;
+            self.initialise(spawner, mark).await.map_err(|error| with_tail(error, &self.log))?;
         }
         let process = self
             .launch("postgres")?
-            .args([
-                "-D".into(),
-                data.into_os_string(),
-                "-p".into(),
-                self.port.to_string().into(),
-            ])
+            .args(["-D".into(), data.into_os_string(), "-p".into(), self.port.to_string().into()])
             .args(settings().iter().flat_map(|setting| ["-c", setting]))
             .start(spawner, mark)
             .await?;
-        let url = format!(
-            "postgres://postgres:{}@127.0.0.1:{}/postgres",
-            self.password, self.port
-        );
-        wait_until_ready(&process, &url)
-            .await
-            .map_err(|error| with_tail(error, &self.log))?;
-        Ok(Postgres {
-            process,
-            url,
-            log: self.log,
-        })
+        let url = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port);
+        wait_until_ready(&process, &url).await.map_err(|error| with_tail(error, &self.log))?;
+        Ok(Postgres { process, url, log: self.log })
     }
 
     /// `initdb` into a directory that gets its real name only when it is whole.
@@ -96,35 +80,16 @@ impl Plan {
         give(&password, self.account)?;
         let mut args: Vec<OsString> = vec!["-D".into(), unfinished.clone().into()];
         args.extend(["--pwfile".into(), password.clone().into_os_string()]);
-        args.extend(
-            [
-                "-U",
-                "postgres",
-                "-A",
-                "scram-sha-256",
-                "-E",
-                "UTF8",
-                "--locale",
-                "C.UTF-8",
-            ]
-            .map(OsString::from),
-        );
+        args.extend(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale", "C.UTF-8"].map(OsString::from));
         if self.ephemeral {
             args.push("--no-sync".into());
         }
-        let status = self
-            .launch("initdb")?
-            .args(args)
-            .start(spawner, mark)
-            .await?
-            .wait()
-            .await;
+        let status = self.launch("initdb")?.args(args).start(spawner, mark).await?.wait().await;
         std::fs::remove_file(&password).context("cannot remove the password file")?;
         if !status.success() {
             bail!("initdb failed ({status})");
         }
-        std::fs::rename(&unfinished, self.dir.join("data"))
-            .context("cannot name the data directory")
+        std::fs::rename(&unfinished, self.dir.join("data")).context("cannot name the data directory")
     }
 
     fn launch(&self, program: &str) -> anyhow::Result<Launch> {
@@ -136,13 +101,16 @@ impl Plan {
 }
 
 impl Postgres {
+    /// Asks for the immediate shutdown: clients are cut off, the next start recovers.
+    pub(crate) fn stop_immediately(&self) {
+        self.process.signal(Signal::SIGQUIT);
+    }
+
     /// The fast shutdown: clients are cut off, everything is on disk.
     pub(crate) async fn stop(&self) {
         let patience = Duration::from_secs(30);
         let immediately = (Signal::SIGQUIT, Duration::from_secs(6));
-        self.process
-            .stop(&[(Signal::SIGINT, patience), immediately])
-            .await;
+        self.process.stop(&[(Signal::SIGINT, patience), immediately]).await;
     }
 }
 
@@ -211,16 +179,12 @@ fn find_bin(version: Option<u32>) -> anyhow::Result<PathBuf> {
             "the data is of PostgreSQL {version}, which is not installed: install \
              postgresql-{version}, or start afresh by removing .goalpost"
         ),
-        (None, None) => bail!(
-            "PostgreSQL is not installed: `make demo` installs it, or `apt-get install postgresql`"
-        ),
+        (None, None) => bail!("PostgreSQL is not installed: `make demo` installs it, or `apt-get install postgresql`"),
     }
 }
 
 fn is_complete(bin: &Path) -> bool {
-    ["postgres", "initdb"]
-        .iter()
-        .all(|program| bin.join(program).is_file())
+    ["postgres", "initdb"].iter().all(|program| bin.join(program).is_file())
 }
 
 #[cfg(test)]
@@ -232,9 +196,6 @@ mod tests {
         let Err(refusal) = find_bin(Some(7)) else {
             return;
         };
-        assert!(
-            refusal.to_string().contains("install postgresql-7"),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().contains("install postgresql-7"), "{refusal}");
     }
 }

@@ -41,12 +41,7 @@ impl Launch {
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let mut launch = Self::new(program.as_os_str(), account, at_parents_death);
-        launch
-            .command
-            .stdin(Stdio::null())
-            .stderr(output.try_clone()?)
-            .stdout(output)
-            .process_group(0);
+        launch.command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output).process_group(0);
         Ok(launch)
     }
 
@@ -61,16 +56,9 @@ impl Launch {
             command.args(["--reuid", &uid.to_string(), "--regid", &gid.to_string()]);
             command.arg("--clear-groups");
         }
-        command.args([
-            "--pdeathsig",
-            at_parents_death.as_str().trim_start_matches("SIG"),
-            "--",
-        ]);
+        command.args(["--pdeathsig", at_parents_death.as_str().trim_start_matches("SIG"), "--"]);
         command.arg(program);
-        Self {
-            command,
-            name: program.to_string_lossy().into_owned(),
-        }
+        Self { command, name: program.to_string_lossy().into_owned() }
     }
 
     pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
@@ -88,11 +76,7 @@ impl Launch {
     pub(crate) fn clean_env(mut self) -> Self {
         let path = std::env::var_os("PATH")
             .unwrap_or_else(|| OsString::from("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"));
-        self.command
-            .env_clear()
-            .env("PATH", path)
-            .env("LANG", "C.UTF-8")
-            .env("TZ", "UTC");
+        self.command.env_clear().env("PATH", path).env("LANG", "C.UTF-8").env("TZ", "UTC");
         self
     }
 
@@ -107,13 +91,8 @@ impl Launch {
             .spawn(self.command)
             .await
             .with_context(|| format!("cannot start {} (is setpriv installed?)", self.name))?;
-        let pid = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
-        let Some(pid) = pid else {
-            bail!("{} has no process id", self.name)
-        };
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        let Some(pid) = pid else { bail!("{} has no process id", self.name) };
         let (ended, exit) = watch::channel(None);
         attend(async move {
             // Waiting fails only if somebody else reaped the child; either way it is gone.
@@ -172,10 +151,7 @@ impl Process {
 }
 
 /// Runs a task that belongs to a stack.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "these tasks only wait for children of the stack"
-)]
+#[expect(clippy::disallowed_methods, reason = "these tasks only wait for children of the stack")]
 pub(crate) fn attend(task: impl Future<Output = ()> + Send + 'static) {
     drop(Handle::current().spawn(task));
 }
@@ -202,8 +178,5 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
-        .find(|file| {
-            file.metadata()
-                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-        })
+        .find(|file| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
 }

@@ -58,8 +58,7 @@ impl Plan {
     pub(crate) fn new(place: &mut Place) -> anyhow::Result<Self> {
         Ok(Self {
             server: find_server()?,
-            epmd: find_program("epmd")
-                .context("Erlang's epmd is not in PATH: install the package erlang-base")?,
+            epmd: find_program("epmd").context("Erlang's epmd is not in PATH: install the package erlang-base")?,
             account: Account::for_server("rabbitmq")?,
             dir: place.dir.join("rabbitmq"),
             log: place.log("rabbitmq"),
@@ -81,22 +80,13 @@ impl Plan {
     pub(crate) async fn start(self, spawner: &Spawner, mark: &str) -> anyhow::Result<Rabbitmq> {
         server_directory(&self.dir, self.account)?;
         self.write("rabbitmq.conf", &self.configuration(), 0o600)?;
-        self.write(
-            "enabled_plugins",
-            "[rabbitmq_management,rabbitmq_prometheus].\n",
-            0o600,
-        )?;
+        self.write("enabled_plugins", "[rabbitmq_management,rabbitmq_prometheus].\n", 0o600)?;
         self.write(".erlang.cookie", &self.cookie, 0o400)?;
 
         // A broker that finds no port mapper starts one that outlives it; so it finds one.
         let port_mapper = self
             .launch(&self.epmd)?
-            .args([
-                "-address",
-                "127.0.0.1",
-                "-port",
-                &self.ports.port_mapper.to_string(),
-            ])
+            .args(["-address", "127.0.0.1", "-port", &self.ports.port_mapper.to_string()])
             .start(spawner, mark)
             .await?;
         wait_for(&port_mapper, "epmd", || accepts(self.ports.port_mapper))
@@ -113,22 +103,14 @@ impl Plan {
             process,
             port_mapper,
             amqp_url: format!("amqp://{user}:{password}@127.0.0.1:{}/%2f", self.ports.amqp),
-            management_url: format!(
-                "http://{user}:{password}@127.0.0.1:{}",
-                self.ports.management
-            ),
+            management_url: format!("http://{user}:{password}@127.0.0.1:{}", self.ports.management),
             log: self.log,
             ephemeral: self.ephemeral,
         })
     }
 
     fn configuration(&self) -> String {
-        let Ports {
-            amqp,
-            management,
-            metrics,
-            ..
-        } = self.ports;
+        let Ports { amqp, management, metrics, .. } = self.ports;
         let memory_mib = (memory_mib() / 4).clamp(256, 2048);
         let password = &self.password;
         format!(
@@ -148,10 +130,7 @@ impl Plan {
     fn launch(&self, program: &Path) -> anyhow::Result<Launch> {
         // The broker loses nothing by a KILL that it confirmed, and takes seconds to go otherwise.
         let launch = Launch::background(program, self.account, Signal::SIGKILL, &self.log)?;
-        Ok(launch
-            .clean_env()
-            .env("HOME", &self.dir)
-            .current_dir(&self.dir))
+        Ok(launch.clean_env().env("HOME", &self.dir).current_dir(&self.dir))
     }
 
     /// Everything the broker would look for in system directories is sent to its own.
@@ -191,13 +170,16 @@ impl Plan {
 }
 
 impl Rabbitmq {
+    pub(crate) fn kill(&self) {
+        self.process.signal(Signal::SIGKILL);
+        self.port_mapper.signal(Signal::SIGKILL);
+    }
+
     /// Ends the broker, then its port mapper. The orderly shutdown closes its stores within
     /// milliseconds and then dawdles for seconds; where nothing is kept it is not asked for.
     pub(crate) async fn stop(&self) {
         let orderly = [(Signal::SIGTERM, Duration::from_secs(2))];
-        self.process
-            .stop(if self.ephemeral { &[] } else { &orderly })
-            .await;
+        self.process.stop(if self.ephemeral { &[] } else { &orderly }).await;
         self.port_mapper.stop(&[]).await;
     }
 }
@@ -243,26 +225,20 @@ fn find_server() -> anyhow::Result<PathBuf> {
         .flatten()
         .map(|entry| {
             let name = entry.file_name();
-            let version = name
-                .to_string_lossy()
-                .rsplit('-')
-                .next()
-                .map(version)
-                .unwrap_or_default();
+            let version = name.to_string_lossy().rsplit('-').next().map(version).unwrap_or_default();
             (version, entry.path().join("sbin/rabbitmq-server"))
         })
         .filter(|(_, server)| server.is_file())
         .collect();
     found.sort();
-    found.pop().map(|(_, server)| server).context(
-        "RabbitMQ is not installed: `make demo` installs it, or `apt-get install rabbitmq-server`",
-    )
+    found
+        .pop()
+        .map(|(_, server)| server)
+        .context("RabbitMQ is not installed: `make demo` installs it, or `apt-get install rabbitmq-server`")
 }
 
 fn version(text: &str) -> Vec<u32> {
-    text.split('.')
-        .map_while(|part| part.parse().ok())
-        .collect()
+    text.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -52,36 +52,20 @@ impl Service {
     /// Starts it, and a task that starts it again whenever it ends unasked.
     pub(crate) async fn start(recipe: Recipe, spawner: Spawner) -> anyhow::Result<Self> {
         let first = recipe.launch(&spawner).await?;
-        let state = Arc::new(Mutex::new(ServiceState {
-            pid: Some(first.id()),
-            ..Default::default()
-        }));
+        let state = Arc::new(Mutex::new(ServiceState { pid: Some(first.id()), ..Default::default() }));
         let (stopping, asked) = watch::channel(false);
         let (done, stopped) = watch::channel(false);
         let name = recipe.name.clone();
-        let keeper = Keeper {
-            recipe,
-            spawner,
-            state: Arc::clone(&state),
-            asked,
-        };
+        let keeper = Keeper { recipe, spawner, state: Arc::clone(&state), asked };
         crate::process::attend(async move {
             keeper.run(first).await;
             done.send_replace(true);
         });
-        Ok(Self {
-            name,
-            state,
-            stopping,
-            stopped,
-        })
+        Ok(Self { name, state, stopping, stopped })
     }
 
     pub(crate) fn state(&self) -> ServiceState {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// SIGTERM, and SIGKILL for one that does not go.
@@ -99,8 +83,7 @@ impl Service {
 impl Recipe {
     async fn launch(&self, spawner: &Spawner) -> anyhow::Result<Process> {
         // After a SIGKILL of the stack nothing may live for long; a service promises to survive it.
-        let mut launch =
-            Launch::background(&self.program, None, Signal::SIGKILL, &self.log)?.args(&self.args);
+        let mut launch = Launch::background(&self.program, None, Signal::SIGKILL, &self.log)?.args(&self.args);
         for (name, value) in &self.env {
             launch = launch.env(name, value);
         }

@@ -29,12 +29,7 @@ impl Spawner {
         std::thread::Builder::new()
             .name("devstack-spawner".to_owned())
             .spawn(move || {
-                for Request {
-                    mut command,
-                    runtime,
-                    reply,
-                } in incoming
-                {
+                for Request { mut command, runtime, reply } in incoming {
                     let _in_runtime = runtime.enter();
                     // Nobody listens any more when the start was given up; the child then ends
                     // with the stack.
@@ -47,14 +42,8 @@ impl Spawner {
 
     pub(crate) async fn spawn(&self, command: Command) -> anyhow::Result<Child> {
         let (reply, answer) = oneshot::channel();
-        let request = Request {
-            command,
-            runtime: Handle::current(),
-            reply,
-        };
-        self.requests
-            .send(request)
-            .context("the spawner thread has ended")?;
+        let request = Request { command, runtime: Handle::current(), reply };
+        self.requests.send(request).context("the spawner thread has ended")?;
         Ok(answer.await.context("the spawner thread has ended")??)
     }
 }

@@ -40,10 +40,7 @@ impl Stack {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let mark = random_text(10).to_lowercase();
         let home = std::path::absolute(&options.home)?;
-        let options = Options {
-            home: home.clone(),
-            ..options
-        };
+        let options = Options { home: home.clone(), ..options };
         let for_place = (options.clone(), mark.clone());
         let prepared = spawn_blocking(move || prepare(&for_place.0, &for_place.1)).await?;
         let (guard, mut place) = prepared?;
@@ -112,15 +109,8 @@ impl Stack {
 
     /// `DATABASE_URL`, `AMQP_URL` and, where known, `AMQP_MANAGEMENT_URL`.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut environment = vec![
-            ("DATABASE_URL", self.database_url.clone()),
-            ("AMQP_URL", self.amqp_url.clone()),
-        ];
-        environment.extend(
-            self.management_url
-                .clone()
-                .map(|url| ("AMQP_MANAGEMENT_URL", url)),
-        );
+        let mut environment = vec![("DATABASE_URL", self.database_url.clone()), ("AMQP_URL", self.amqp_url.clone())];
+        environment.extend(self.management_url.clone().map(|url| ("AMQP_MANAGEMENT_URL", url)));
         environment
     }
 
@@ -188,10 +178,7 @@ impl Stack {
 
     /// What is known of a service that was spawned here.
     pub fn service(&self, name: &str) -> Option<ServiceState> {
-        self.services
-            .iter()
-            .find(|service| service.name == name)
-            .map(Service::state)
+        self.services.iter().find(|service| service.name == name).map(Service::state)
     }
 
     /// Writes `<home>/<name>` with mode 0600; it disappears when the stack stops or dies.
@@ -204,8 +191,7 @@ impl Stack {
         let beside = self.home.join(format!(".{name}-{}", self.mark));
         write_private(&beside, text)?;
         self.guard.remove_file(&path, beside.metadata()?.ino())?;
-        std::fs::rename(&beside, &path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::rename(&beside, &path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 
@@ -247,9 +233,7 @@ impl Stack {
             postgres.stop().await;
         }
         self.guard.stopped()?;
-        spawn_blocking(move || drop(self))
-            .await
-            .context("the guard was not awaited")
+        spawn_blocking(move || drop(self)).await.context("the guard was not awaited")
     }
 
     pub(crate) fn spawner(&self) -> &Spawner {
@@ -258,6 +242,19 @@ impl Stack {
 
     pub(crate) fn mark(&self) -> &str {
         &self.mark
+    }
+}
+
+impl Drop for Stack {
+    /// After [`Stack::stop`] there is nobody left to be signalled.
+    fn drop(&mut self) {
+        if let Some(rabbitmq) = &self.rabbitmq {
+            rabbitmq.kill();
+        }
+        if let Some(postgres) = &self.postgres {
+            // A KILL from the guard, later, would leave shared memory behind.
+            postgres.stop_immediately();
+        }
     }
 }
 
