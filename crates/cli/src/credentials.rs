@@ -16,9 +16,7 @@ pub fn advice(error: goals::Error) -> anyhow::Error {
         "not_found" => {
             "there is no such tenant or credential: see `goalpost tenant list` and the list of its credentials"
         }
-        "too_many_live_tokens" => {
-            "see `goalpost token list`, and revoke one with `goalpost token revoke`"
-        }
+        "too_many_live_tokens" => "see `goalpost token list`, and revoke one with `goalpost token revoke`",
         "database_unavailable" => "is the database up, and are user and password right?",
         "internal" => {
             "is the database migrated (`goalpost migrate`), and is the login goalpost_goals_system or a superuser?"
@@ -34,20 +32,12 @@ pub fn show(issued: &Issued, field: &str, output: OutputArgs) -> anyhow::Result<
     let said = json!({"id": issued.id, field: issued.secret});
     output.print(&said, || {
         println!("{}", issued.secret);
-        eprintln!(
-            "This is the only time that it is shown. Its id is {}.",
-            issued.id
-        );
+        eprintln!("This is the only time that it is shown. Its id is {}.", issued.id);
     })
 }
 
 /// Lists those of a tenant.
-pub async fn list(
-    db: &Db,
-    tenant: &TenantId,
-    table: Table,
-    output: OutputArgs,
-) -> anyhow::Result<()> {
+pub async fn list(db: &Db, tenant: &TenantId, table: Table, output: OutputArgs) -> anyhow::Result<()> {
     let all = issued(db, tenant, table).await.map_err(advice)?;
     print(&all, output)
 }
@@ -56,9 +46,7 @@ pub async fn list(
 pub fn print(all: &[Credential], output: OutputArgs) -> anyhow::Result<()> {
     output.print(&json!({"items": all}), || {
         let mut lines = Lines::new();
-        lines
-            .load_style(presets::UTF8_BORDERS_ONLY)
-            .set_header(["id", "", "created", "by", "expires", "revoked"]);
+        lines.load_style(presets::UTF8_BORDERS_ONLY).set_header(["id", "", "created", "by", "expires", "revoked"]);
         let time = |at: Option<_>| at.map(time_format::to_text).unwrap_or_default();
         for one in all {
             lines.add_row([
@@ -75,16 +63,8 @@ pub fn print(all: &[Credential], output: OutputArgs) -> anyhow::Result<()> {
 }
 
 /// Revokes one of a tenant.
-pub async fn revoke(
-    db: &Db,
-    tenant: &TenantId,
-    table: Table,
-    id: &str,
-    output: OutputArgs,
-) -> anyhow::Result<()> {
-    revoke_of_tenant(db, tenant, table, id)
-        .await
-        .map_err(advice)?;
+pub async fn revoke(db: &Db, tenant: &TenantId, table: Table, id: &str, output: OutputArgs) -> anyhow::Result<()> {
+    revoke_of_tenant(db, tenant, table, id).await.map_err(advice)?;
     say_revoked(id, output)
 }
 

@@ -17,13 +17,7 @@ const TX_TIMEOUT_MS: u64 = 20_000;
 pub struct DatabaseArgs {
     /// The database, by a role that may do this; without it, that of a `goalpost dev` that runs
     /// in this directory
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL",
-        global = true
-    )]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
     database_url: Option<String>,
 }
 
@@ -37,12 +31,9 @@ impl DatabaseArgs {
         if let Some(url) = &self.database_url {
             return Ok(url.clone());
         }
-        let text = std::fs::read_to_string(Path::new(DEV_JSON)).context(
-            "which database? Give --database-url or DATABASE_URL, or run this where `goalpost dev` runs",
-        )?;
-        Ok(serde_json::from_str::<Dev>(&text)
-            .with_context(|| format!("{DEV_JSON} has no database_url"))?
-            .database_url)
+        let text = std::fs::read_to_string(Path::new(DEV_JSON))
+            .context("which database? Give --database-url or DATABASE_URL, or run this where `goalpost dev` runs")?;
+        Ok(serde_json::from_str::<Dev>(&text).with_context(|| format!("{DEV_JSON} has no database_url"))?.database_url)
     }
 
     /// The goals service's way to it: for what that service does, done here.
@@ -69,10 +60,7 @@ pub async fn connect(url: &str) -> anyhow::Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls)
         .await
         .context("cannot connect to the database: is it up, and are user and password right?")?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "ends with the client, which hears of its errors"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "ends with the client, which hears of its errors")]
     tokio::spawn(connection);
     Ok(client)
 }

@@ -69,37 +69,20 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
             };
             credentials::show(&issued.map_err(advice)?, "key", output)?;
         }
-        Action::List {
-            of: Of {
-                tenant: Some(tenant),
-                ..
-            },
-        } => {
+        Action::List { of: Of { tenant: Some(tenant), .. } } => {
             credentials::list(&args.database.db()?, tenant, Table::ApiKeys, output).await?;
         }
         Action::List { .. } => {
             let all = operators::list(&args.database.connect().await?).await;
-            credentials::print(
-                &all.context("is the database migrated (`goalpost migrate`)?")?,
-                output,
-            )?;
+            credentials::print(&all.context("is the database migrated (`goalpost migrate`)?")?, output)?;
         }
-        Action::Revoke {
-            of: Of {
-                tenant: Some(tenant),
-                ..
-            },
-            id,
-        } => {
+        Action::Revoke { of: Of { tenant: Some(tenant), .. }, id } => {
             credentials::revoke(&args.database.db()?, tenant, Table::ApiKeys, id, output).await?;
         }
         Action::Revoke { id, .. } => {
             let client = args.database.connect().await?;
             let known = operators::revoke(&client, id).await?;
-            ensure!(
-                known,
-                "there is no operator's key {id}: see `goalpost key list --operator`"
-            );
+            ensure!(known, "there is no operator's key {id}: see `goalpost key list --operator`");
             credentials::say_revoked(id, output)?;
         }
     }

@@ -20,11 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "goalpost",
-    version,
-    about = "Goals for workflows: see when contacts reach them."
-)]
+#[command(name = "goalpost", version, about = "Goals for workflows: see when contacts reach them.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -79,8 +75,6 @@ fn main() -> ExitCode {
 
 /// Runs a command that only asks the database.
 fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(command)
 }

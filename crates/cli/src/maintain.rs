@@ -33,9 +33,7 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
         .context("the login may not maintain: use goalpost_maintainer or a superuser, after `goalpost migrate`")?;
     let done = pg::maintain::partitions(&client, args.months_ahead)
         .await
-        .context(
-            "the partitions could not be made: is the database migrated (`goalpost migrate`)?",
-        )?;
+        .context("the partitions could not be made: is the database migrated (`goalpost migrate`)?")?;
     let said = json!({
         "busy": done.busy,
         "partitions_made": done.partitions_made,
@@ -51,15 +49,8 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
             println!("Made the partition of {month}.");
         }
         if done.default_rows > 0 {
-            println!(
-                "The default partition still holds {} rows: run it again.",
-                done.default_rows
-            );
+            println!("The default partition still holds {} rows: run it again.", done.default_rows);
         }
     })?;
-    Ok(if done.default_rows > 0 {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if done.default_rows > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

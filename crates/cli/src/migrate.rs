@@ -28,14 +28,12 @@ const OWNER: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'goalpo
 pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let mut client = args.database.connect().await?;
     if args.roles {
-        pg::migrate::roles(&client, None)
-            .await
-            .context("the roles could not be made: that needs a superuser")?;
+        pg::migrate::roles(&client, None).await.context("the roles could not be made: that needs a superuser")?;
     }
     prepared(&client).await?;
-    let applied = pg::migrate::run(&mut client).await.context(
-        "a migration failed; it was rolled back, and those before it stay. Mend the cause and run it again",
-    )?;
+    let applied = pg::migrate::run(&mut client)
+        .await
+        .context("a migration failed; it was rolled back, and those before it stay. Mend the cause and run it again")?;
     let schemas: Vec<_> = pg::migrate::MIGRATIONS
         .iter()
         .map(|(schema, files)| json!({"schema": schema, "version": files.len()}))
@@ -56,9 +54,6 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
 /// The roles belong to the server, and are not made by a migration.
 async fn prepared(client: &Client) -> anyhow::Result<()> {
     let row = client.query_one(OWNER, &[]).await?;
-    ensure!(
-        row.get::<_, bool>(0),
-        "the roles are missing: run `goalpost migrate --roles` once, as a superuser"
-    );
+    ensure!(row.get::<_, bool>(0), "the roles are missing: run `goalpost migrate --roles` once, as a superuser");
     Ok(())
 }

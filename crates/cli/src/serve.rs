@@ -27,26 +27,11 @@ enum Service {
 }
 
 pub fn main(args: Args) -> ExitCode {
-    let options = runtime::Options {
-        config: args.config,
-        check_config: args.check_config,
-    };
+    let options = runtime::Options { config: args.config, check_config: args.check_config };
     match args.service {
-        Service::Ingest => {
-            runtime::run("goalpost-ingest", ingest::DEFAULTS, &options, ingest::start)
-        }
+        Service::Ingest => runtime::run("goalpost-ingest", ingest::DEFAULTS, &options, ingest::start),
         Service::Goals => runtime::run("goalpost-goals", goals::DEFAULTS, &options, goals::start),
-        Service::Evaluator => runtime::run(
-            "goalpost-evaluator",
-            evaluator::DEFAULTS,
-            &options,
-            evaluator::start,
-        ),
-        Service::Analytics => runtime::run(
-            "goalpost-analytics",
-            analytics::DEFAULTS,
-            &options,
-            analytics::start,
-        ),
+        Service::Evaluator => runtime::run("goalpost-evaluator", evaluator::DEFAULTS, &options, evaluator::start),
+        Service::Analytics => runtime::run("goalpost-analytics", analytics::DEFAULTS, &options, analytics::start),
     }
 }

@@ -74,9 +74,7 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn create(args: &Args, tenant: &TenantId, name: Option<&str>) -> anyhow::Result<()> {
-    let created = bootstrap::tenant(&args.database.db()?, tenant, name)
-        .await
-        .map_err(advice)?;
+    let created = bootstrap::tenant(&args.database.db()?, tenant, name).await.map_err(advice)?;
     args.output.print(&json!({"tenant_id": tenant, "created": created}), || {
         if created {
             println!("{tenant} is made. Next: `goalpost token create --tenant {tenant}`, `goalpost key create --tenant {tenant} --role admin`.");
@@ -88,21 +86,13 @@ async fn create(args: &Args, tenant: &TenantId, name: Option<&str>) -> anyhow::R
 
 async fn list(args: &Args) -> anyhow::Result<()> {
     let client = args.database.connect().await?;
-    let all = tenants::list(&client)
-        .await
-        .context("is the database migrated (`goalpost migrate`)?")?;
+    let all = tenants::list(&client).await.context("is the database migrated (`goalpost migrate`)?")?;
     args.output.print(&json!({"items": all}), || {
         let mut lines = Table::new();
-        lines
-            .load_style(presets::UTF8_BORDERS_ONLY)
-            .set_header(["tenant", "name", "created"]);
+        lines.load_style(presets::UTF8_BORDERS_ONLY).set_header(["tenant", "name", "created"]);
         for tenant in &all {
             let name = tenant.name.clone().unwrap_or_default();
-            lines.add_row([
-                tenant.tenant_id.clone(),
-                name,
-                time_format::to_text(tenant.created_at),
-            ]);
+            lines.add_row([tenant.tenant_id.clone(), name, time_format::to_text(tenant.created_at)]);
         }
         println!("{lines}");
     })
@@ -111,15 +101,11 @@ async fn list(args: &Args) -> anyhow::Result<()> {
 async fn add_reader(args: &Args, reader: &ReaderArgs) -> anyhow::Result<()> {
     let tenant = &reader.tenant;
     let named = reader.login.clone().unwrap_or_else(|| login_of(tenant));
-    let role = RoleName::parse(&named).map_err(|rule| {
-        anyhow::anyhow!("{named} cannot be a login: {rule}; give another one with --login")
-    })?;
+    let role = RoleName::parse(&named)
+        .map_err(|rule| anyhow::anyhow!("{named} cannot be a login: {rule}; give another one with --login"))?;
     let url = args.database.url()?;
     let client = crate::database::connect(&url).await?;
-    ensure!(
-        readers::is_superuser(&client).await?,
-        "this needs a superuser: give its address by --database-url"
-    );
+    ensure!(readers::is_superuser(&client).await?, "this needs a superuser: give its address by --database-url");
     let exists = tenants::exists(&client, tenant.as_str()).await;
     ensure!(
         exists.context("is the database migrated (`goalpost migrate`)?")?,
@@ -138,9 +124,7 @@ async fn add_reader(args: &Args, reader: &ReaderArgs) -> anyhow::Result<()> {
         connections: reader.connections,
         statement_timeout_seconds: reader.statement_timeout_seconds,
     };
-    readers::add(&client, &new)
-        .await
-        .context("the login could not be made")?;
+    readers::add(&client, &new).await.context("the login could not be made")?;
     let address = address(&url, &named, &password);
     let said = json!({"tenant_id": tenant, "login": named, "password": password, "url": address});
     args.output.print(&said, || {
@@ -151,10 +135,7 @@ async fn add_reader(args: &Args, reader: &ReaderArgs) -> anyhow::Result<()> {
 
 /// Lower-case and without `-`, as roles that need no quotes are.
 fn login_of(tenant: &TenantId) -> String {
-    format!(
-        "reader_{}",
-        tenant.as_str().to_lowercase().replace('-', "_")
-    )
+    format!("reader_{}", tenant.as_str().to_lowercase().replace('-', "_"))
 }
 
 /// The same database for the new login; none if the address is not a URL.
@@ -180,13 +161,7 @@ mod tests {
     fn the_address_of_a_reader_is_that_of_the_database() {
         let url = "postgres://postgres:secret@127.0.0.1:5432/goalpost?sslmode=disable";
         let address = address(url, "reader_demo", "pw").unwrap();
-        assert_eq!(
-            address,
-            "postgres://reader_demo:pw@127.0.0.1:5432/goalpost?sslmode=disable"
-        );
-        assert_eq!(
-            super::address("host=127.0.0.1 user=postgres", "reader_demo", "pw"),
-            None
-        );
+        assert_eq!(address, "postgres://reader_demo:pw@127.0.0.1:5432/goalpost?sslmode=disable");
+        assert_eq!(super::address("host=127.0.0.1 user=postgres", "reader_demo", "pw"), None);
     }
 }

@@ -45,14 +45,10 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let (db, output) = (args.database.db()?, args.output);
     match &args.action {
         Action::Create { tenant } => {
-            let issued = bootstrap::write_token(&db, tenant, None)
-                .await
-                .map_err(advice)?;
+            let issued = bootstrap::write_token(&db, tenant, None).await.map_err(advice)?;
             credentials::show(&issued, "token", output)?;
         }
-        Action::List { tenant } => {
-            credentials::list(&db, tenant, Table::WriteTokens, output).await?
-        }
+        Action::List { tenant } => credentials::list(&db, tenant, Table::WriteTokens, output).await?,
         Action::Revoke { tenant, id } => {
             credentials::revoke(&db, tenant, Table::WriteTokens, id, output).await?;
         }

@@ -65,23 +65,15 @@ impl Exits {
     }
 
     fn note(&mut self, message: Message, expected: &Expected<'_>) -> anyhow::Result<()> {
-        let event = parse_fact::<WorkflowExitGoal>(&message.body).map_err(|fault| {
-            anyhow::anyhow!("{} {}: {}", fault.code, fault.pointer, fault.message)
-        })?;
+        let event = parse_fact::<WorkflowExitGoal>(&message.body)
+            .map_err(|fault| anyhow::anyhow!("{} {}: {}", fault.code, fault.pointer, fault.message))?;
         check_envelope(&message, &event)?;
         check_exit(&event, expected).with_context(|| format!("exit {}", event.id))?;
         match self.distinct.get(&event.id) {
-            Some(first) => ensure!(
-                *first == message.body,
-                "exit {} came again with other bytes",
-                event.id
-            ),
+            Some(first) => ensure!(*first == message.body, "exit {} came again with other bytes", event.id),
             None => {
                 self.distinct.insert(event.id, message.body);
-                *self
-                    .by_event
-                    .entry(event.data.trigger_event_id)
-                    .or_default() += 1;
+                *self.by_event.entry(event.data.trigger_event_id).or_default() += 1;
             }
         }
         Ok(())
@@ -105,47 +97,14 @@ impl Exits {
 
 /// The attributes of the CloudEvent, and the AMQP properties that repeat them.
 fn check_envelope(message: &Message, event: &CloudEvent<WorkflowExitGoal>) -> anyhow::Result<()> {
-    ensure!(
-        message.content_type.as_deref() == Some(CLOUD_EVENT),
-        "content type {:?}",
-        message.content_type
-    );
-    ensure!(
-        message.message_id == Some(event.id),
-        "message_id {:?}, id {}",
-        message.message_id,
-        event.id
-    );
-    ensure!(
-        message.routing_key == event.event_type,
-        "routing key {}",
-        message.routing_key
-    );
-    ensure!(
-        event.specversion == "1.0",
-        "specversion {}",
-        event.specversion
-    );
-    ensure!(
-        event.id == event.data.fact_id(),
-        "id {} is not that of enrollment and version",
-        event.id
-    );
-    ensure!(
-        event.source == "/goalpost/evaluator",
-        "source {}",
-        event.source
-    );
-    ensure!(
-        event.subject == event.data.enrollment_id.to_string(),
-        "subject {}",
-        event.subject
-    );
-    ensure!(
-        event.datacontenttype == "application/json",
-        "datacontenttype {}",
-        event.datacontenttype
-    );
+    ensure!(message.content_type.as_deref() == Some(CLOUD_EVENT), "content type {:?}", message.content_type);
+    ensure!(message.message_id == Some(event.id), "message_id {:?}, id {}", message.message_id, event.id);
+    ensure!(message.routing_key == event.event_type, "routing key {}", message.routing_key);
+    ensure!(event.specversion == "1.0", "specversion {}", event.specversion);
+    ensure!(event.id == event.data.fact_id(), "id {} is not that of enrollment and version", event.id);
+    ensure!(event.source == "/goalpost/evaluator", "source {}", event.source);
+    ensure!(event.subject == event.data.enrollment_id.to_string(), "subject {}", event.subject);
+    ensure!(event.datacontenttype == "application/json", "datacontenttype {}", event.datacontenttype);
     ensure!(event.time == event.data.exited_at, "time {}", event.time);
     Ok(())
 }
@@ -153,68 +112,22 @@ fn check_envelope(message: &Message, event: &CloudEvent<WorkflowExitGoal>) -> an
 /// The exit itself, against the purchase that is said to have brought it about.
 fn check_exit(event: &CloudEvent<WorkflowExitGoal>, expected: &Expected<'_>) -> anyhow::Result<()> {
     let exit = &event.data;
-    ensure!(
-        exit.workflow_id == expected.workflow,
-        "workflow {}",
-        exit.workflow_id
-    );
-    ensure!(
-        exit.exit_reason == ExitReason::GoalAchieved,
-        "exit reason {}",
-        exit.exit_reason
-    );
-    ensure!(
-        exit.goal_type == GoalType::PurchaseMade,
-        "goal type {}",
-        exit.goal_type
-    );
+    ensure!(exit.workflow_id == expected.workflow, "workflow {}", exit.workflow_id);
+    ensure!(exit.exit_reason == ExitReason::GoalAchieved, "exit reason {}", exit.exit_reason);
+    ensure!(exit.goal_type == GoalType::PurchaseMade, "goal type {}", exit.goal_type);
     let [achievement] = &exit.achievements[..] else {
         anyhow::bail!("{} achievements under `any`", exit.achievements.len());
     };
-    ensure!(
-        achievement.event_id == exit.trigger_event_id,
-        "achieved by {}",
-        achievement.event_id
-    );
-    ensure!(
-        achievement.achieved_at == exit.trigger_event_time,
-        "achieved at {}",
-        achievement.achieved_at
-    );
-    let purchase = expected
-        .purchases
-        .get(&exit.trigger_event_id)
-        .context("no such purchase was sent")?;
-    ensure!(
-        exit.contact_id.as_str() == purchase.customer,
-        "contact {}",
-        exit.contact_id
-    );
-    ensure!(
-        exit.trigger_event_name == "payment.completed",
-        "event {}",
-        exit.trigger_event_name
-    );
+    ensure!(achievement.event_id == exit.trigger_event_id, "achieved by {}", achievement.event_id);
+    ensure!(achievement.achieved_at == exit.trigger_event_time, "achieved at {}", achievement.achieved_at);
+    let purchase = expected.purchases.get(&exit.trigger_event_id).context("no such purchase was sent")?;
+    ensure!(exit.contact_id.as_str() == purchase.customer, "contact {}", exit.contact_id);
+    ensure!(exit.trigger_event_name == "payment.completed", "event {}", exit.trigger_event_name);
     let at = purchase.date.midnight().assume_utc();
-    ensure!(
-        exit.trigger_event_time == at,
-        "event time {}",
-        exit.trigger_event_time
-    );
-    let amount = exit
-        .trigger_event
-        .get("amount")
-        .and_then(|amount| amount.number_text());
-    ensure!(
-        amount == Some(&purchase.amount),
-        "amount {amount:?}, sent as {}",
-        purchase.amount
-    );
+    ensure!(exit.trigger_event_time == at, "event time {}", exit.trigger_event_time);
+    let amount = exit.trigger_event.get("amount").and_then(|amount| amount.number_text());
+    ensure!(amount == Some(&purchase.amount), "amount {amount:?}, sent as {}", purchase.amount);
     let seconds = (at - exit.enrolled_at).whole_seconds();
-    ensure!(
-        exit.seconds_to_goal == seconds,
-        "{} seconds to goal",
-        exit.seconds_to_goal
-    );
+    ensure!(exit.seconds_to_goal == seconds, "{} seconds to goal", exit.seconds_to_goal);
     Ok(())
 }

@@ -60,108 +60,75 @@ pub struct Observed<'a> {
 
 /// Every figure.
 pub fn compare(observed: &Observed<'_>) -> Vec<Figure> {
-    let (first, statistics) = (&observed.first, &observed.statistics);
-    let exits = observed.exits;
-    let mut figures = vec![
-        count("events stored", EVENTS, first.events.stored),
-        count("events that were duplicates", 0, first.events.duplicates),
-        nothing("events refused", &first.events.refused),
-        count("enrollments", ENROLLMENTS, first.enrollments.created),
-        nothing("enrollments refused", &first.enrollments.refused),
-        count("total_enrolled", ENROLLMENTS, statistics.total_enrolled),
-        count("goals_achieved", GOALS_ACHIEVED, statistics.goals_achieved),
-        number(
-            "conversion_rate",
-            CONVERSION_RATE,
-            &statistics.conversion_rate,
-        ),
-        number(
-            "average_time_to_goal_hours",
-            AVERAGE_TIME_TO_GOAL_HOURS,
-            &statistics.average_time_to_goal_hours,
-        ),
-        number(
-            "median_time_to_goal_hours",
-            MEDIAN_TIME_TO_GOAL_HOURS,
-            &statistics.median_time_to_goal_hours,
-        ),
-        number(
-            "p90_time_to_goal_hours",
-            P90_TIME_TO_GOAL_HOURS,
-            &statistics.p90_time_to_goal_hours,
-        ),
-        count(
-            "achievements listed",
-            GOALS_ACHIEVED,
-            observed.achievements.values().sum(),
-        ),
-        count(
-            "different workflow.exit.goal messages",
-            GOALS_ACHIEVED,
-            exits.distinct(),
-        ),
-        count("messages that break the contract", 0, exits.faulty),
-    ];
-    let achieved = |id| observed.achievements.get(&id).copied().unwrap_or_default();
-    let (below, below_count) = JUST_BELOW;
-    let (enough, enough_count) = JUST_ENOUGH;
-    figures.extend([
-        that_left(observed, "achievements", (below, below_count, 0), achieved),
-        that_left(observed, "messages", (below, below_count, 0), |id| {
-            exits.by(id)
-        }),
-        that_left(
-            observed,
-            "achievements",
-            (enough, enough_count, enough_count),
-            achieved,
-        ),
-        that_left(
-            observed,
-            "messages",
-            (enough, enough_count, enough_count),
-            |id| exits.by(id),
-        ),
-    ]);
-    for (
-        number,
-        Pass {
-            events,
-            enrollments,
-            ..
-        },
-    ) in (1..).zip(&observed.replays)
-    {
-        figures.extend([
-            count(&format!("replay {number}: events stored"), 0, events.stored),
-            count(
-                &format!("replay {number}: duplicates"),
-                EVENTS,
-                events.duplicates,
-            ),
-            nothing(&format!("replay {number}: events refused"), &events.refused),
-            count(
-                &format!("replay {number}: enrollments made"),
-                0,
-                enrollments.created,
-            ),
-            count(
-                &format!("replay {number}: enrolled already"),
-                ENROLLMENTS,
-                enrollments.existing,
-            ),
-        ]);
+    let mut figures = Vec::from(of_first_pass(&observed.first));
+    figures.extend(of_statistics(&observed.statistics));
+    figures.extend(of_exits(observed));
+    for (number, replay) in (1..).zip(&observed.replays) {
+        figures.extend(of_replay(number, replay));
     }
     figures
 }
 
+fn of_first_pass(Pass { events, enrollments, .. }: &Pass) -> [Figure; 5] {
+    [
+        count("events stored", EVENTS, events.stored),
+        count("events that were duplicates", 0, events.duplicates),
+        nothing("events refused", &events.refused),
+        count("enrollments", ENROLLMENTS, enrollments.created),
+        nothing("enrollments refused", &enrollments.refused),
+    ]
+}
+
+fn of_statistics(statistics: &Statistics) -> [Figure; 6] {
+    let Statistics {
+        total_enrolled,
+        goals_achieved,
+        conversion_rate: rate,
+        average_time_to_goal_hours: average,
+        median_time_to_goal_hours: median,
+        p90_time_to_goal_hours: p90,
+    } = statistics;
+    [
+        count("total_enrolled", ENROLLMENTS, *total_enrolled),
+        count("goals_achieved", GOALS_ACHIEVED, *goals_achieved),
+        number("conversion_rate", CONVERSION_RATE, rate),
+        number("average_time_to_goal_hours", AVERAGE_TIME_TO_GOAL_HOURS, average),
+        number("median_time_to_goal_hours", MEDIAN_TIME_TO_GOAL_HOURS, median),
+        number("p90_time_to_goal_hours", P90_TIME_TO_GOAL_HOURS, p90),
+    ]
+}
+
+fn of_exits(observed: &Observed<'_>) -> [Figure; 7] {
+    let Observed { purchases, achievements, exits, .. } = observed;
+    let achieved = |id| achievements.get(&id).copied().unwrap_or_default();
+    let sent = |id| exits.by(id);
+    let (below, enough) = (JUST_BELOW, JUST_ENOUGH);
+    [
+        count("achievements listed", GOALS_ACHIEVED, achievements.values().sum()),
+        count("different workflow.exit.goal messages", GOALS_ACHIEVED, exits.distinct()),
+        count("messages that break the contract", 0, exits.faulty),
+        that_left(purchases, "achievements", (below.0, below.1, 0), achieved),
+        that_left(purchases, "messages", (below.0, below.1, 0), sent),
+        that_left(purchases, "achievements", (enough.0, enough.1, enough.1), achieved),
+        that_left(purchases, "messages", (enough.0, enough.1, enough.1), sent),
+    ]
+}
+
+/// The same again must change nothing.
+fn of_replay(number: u32, Pass { events, enrollments, .. }: &Pass) -> [Figure; 6] {
+    let name = |what: &str| format!("replay {number}: {what}");
+    [
+        count(&name("events stored"), 0, events.stored),
+        count(&name("duplicates"), EVENTS, events.duplicates),
+        nothing(&name("events refused"), &events.refused),
+        count(&name("enrollments made"), 0, enrollments.created),
+        count(&name("enrolled already"), ENROLLMENTS, enrollments.existing),
+        nothing(&name("enrollments refused"), &enrollments.refused),
+    ]
+}
+
 fn count(name: &str, must_be: u64, came_out: u64) -> Figure {
-    Figure {
-        name: name.to_owned(),
-        must_be: grouped(must_be),
-        came_out: grouped(came_out),
-        holds: must_be == came_out,
-    }
+    Figure { name: name.to_owned(), must_be: grouped(must_be), came_out: grouped(came_out), holds: must_be == came_out }
 }
 
 /// Equal as decimals: `384` is `384.0`.
@@ -178,36 +145,24 @@ fn number(name: &str, must_be: &str, came_out: &RawValue) -> Figure {
 
 /// No code may have been answered; those that were are named.
 fn nothing(name: &str, codes: &BTreeMap<String, u64>) -> Figure {
-    let said: Vec<String> = codes
-        .iter()
-        .map(|(code, times)| format!("{} {code}", grouped(*times)))
-        .collect();
+    let said: Vec<String> = codes.iter().map(|(code, times)| format!("{} {code}", grouped(*times))).collect();
     Figure {
         name: name.to_owned(),
         must_be: "0".to_owned(),
-        came_out: if said.is_empty() {
-            "0".to_owned()
-        } else {
-            said.join(", ")
-        },
+        came_out: if said.is_empty() { "0".to_owned() } else { said.join(", ") },
         holds: codes.is_empty(),
     }
 }
 
 /// Of the purchases of just this amount, how many made their customer leave.
 fn that_left(
-    observed: &Observed<'_>,
+    purchases: &[Purchase],
     seen_in: &str,
     (amount, of, must_be): (&str, u64, u64),
     exits_by: impl Fn(EventId) -> u64,
 ) -> Figure {
-    let bought = observed
-        .purchases
-        .iter()
-        .filter(|purchase| purchase.amount == amount);
-    let exits: Vec<u64> = bought
-        .map(|purchase| exits_by(purchase.event_id()))
-        .collect();
+    let bought = purchases.iter().filter(|purchase| purchase.amount == amount);
+    let exits: Vec<u64> = bought.map(|purchase| exits_by(purchase.event_id())).collect();
     let (left, all) = (exits.iter().sum::<u64>(), exits.len() as u64);
     Figure {
         name: format!("exits by a purchase of {amount} ({seen_in})"),
@@ -232,46 +187,22 @@ mod tests {
 
     #[test]
     fn numbers_are_compared_by_value_and_not_by_spelling() {
-        for (came_out, holds) in [
-            ("384", true),
-            ("384.0", true),
-            ("384.00", true),
-            ("384.01", false),
-            ("null", false),
-        ] {
-            assert_eq!(
-                number("median", "384.0", &raw(came_out)).holds,
-                holds,
-                "{came_out}"
-            );
+        for (came_out, holds) in [("384", true), ("384.0", true), ("384.00", true), ("384.01", false), ("null", false)]
+        {
+            assert_eq!(number("median", "384.0", &raw(came_out)).holds, holds, "{came_out}");
         }
     }
 
     #[test]
     fn refusals_are_named() {
-        let figure = nothing(
-            "events refused",
-            &BTreeMap::from([("too_big".to_owned(), 1_200)]),
-        );
-        assert_eq!(
-            (figure.came_out.as_str(), figure.holds),
-            ("1,200 too_big", false)
-        );
+        let figure = nothing("events refused", &BTreeMap::from([("too_big".to_owned(), 1_200)]));
+        assert_eq!((figure.came_out.as_str(), figure.holds), ("1,200 too_big", false));
         assert!(nothing("events refused", &BTreeMap::new()).holds);
     }
 
     fn pass(events: Events, enrollments: Enrollments) -> Pass {
-        let phase = Phase {
-            name: String::new(),
-            took: Duration::ZERO,
-            sent: None,
-        };
-        Pass {
-            events,
-            enrollments,
-            sending: phase.clone(),
-            enrolling: phase,
-        }
+        let phase = Phase { name: String::new(), took: Duration::ZERO, sent: None };
+        Pass { events, enrollments, sending: phase.clone(), enrolling: phase }
     }
 
     fn observed<'a>(purchases: &'a [Purchase], exits: &'a Exits) -> Observed<'a> {
@@ -282,25 +213,12 @@ mod tests {
         Observed {
             purchases,
             first: pass(
-                Events {
-                    stored: EVENTS,
-                    ..Events::default()
-                },
-                Enrollments {
-                    created: ENROLLMENTS,
-                    ..Enrollments::default()
-                },
+                Events { stored: EVENTS, ..Events::default() },
+                Enrollments { created: ENROLLMENTS, ..Enrollments::default() },
             ),
             replays: vec![pass(
-                Events {
-                    stored: 1,
-                    duplicates: EVENTS - 1,
-                    ..Events::default()
-                },
-                Enrollments {
-                    existing: ENROLLMENTS,
-                    ..Enrollments::default()
-                },
+                Events { stored: 1, duplicates: EVENTS - 1, ..Events::default() },
+                Enrollments { existing: ENROLLMENTS, ..Enrollments::default() },
             )],
             statistics: statistics.unwrap(),
             achievements: HashMap::new(),
@@ -313,11 +231,7 @@ mod tests {
         let purchases = purchases::read().unwrap();
         let exits = Exits::default();
         let figures = compare(&observed(&purchases, &exits));
-        let wrong: Vec<&str> = figures
-            .iter()
-            .filter(|it| !it.holds)
-            .map(|it| it.name.as_str())
-            .collect();
+        let wrong: Vec<&str> = figures.iter().filter(|it| !it.holds).map(|it| it.name.as_str()).collect();
         let expected = [
             "achievements listed",
             "different workflow.exit.goal messages",
@@ -327,10 +241,7 @@ mod tests {
             "replay 1: duplicates",
         ];
         assert_eq!(wrong, expected);
-        let below = figures
-            .iter()
-            .find(|it| it.name == "exits by a purchase of 99.99 (messages)")
-            .unwrap();
+        let below = figures.iter().find(|it| it.name == "exits by a purchase of 99.99 (messages)").unwrap();
         assert_eq!((below.came_out.as_str(), below.holds), ("0 of 9", true));
     }
 }

@@ -36,20 +36,12 @@ impl Look {
     }
 
     fn in_queues(&self) -> u64 {
-        self.queues
-            .iter()
-            .map(|queue| queue.ready + queue.unacked)
-            .sum()
+        self.queues.iter().map(|queue| queue.ready + queue.unacked).sum()
     }
 
     /// Whether no outbox got a message between the two.
     fn added_nothing_since(&self, earlier: &Self) -> bool {
-        let last = |look: &Self| {
-            look.outboxes
-                .iter()
-                .map(|outbox| outbox.last_id)
-                .collect::<Vec<_>>()
-        };
+        let last = |look: &Self| look.outboxes.iter().map(|outbox| outbox.last_id).collect::<Vec<_>>();
         last(self) == last(earlier)
     }
 
@@ -58,17 +50,9 @@ impl Look {
         let mut text = String::new();
         for outbox in self.outboxes.iter().filter(|outbox| outbox.waiting > 0) {
             let cause = outbox.last_error.as_deref().unwrap_or("no error yet");
-            let _ = write!(
-                text,
-                "\n  {}.outbox: {} messages wait ({cause})",
-                outbox.schema, outbox.waiting
-            );
+            let _ = write!(text, "\n  {}.outbox: {} messages wait ({cause})", outbox.schema, outbox.waiting);
         }
-        for queue in self
-            .queues
-            .iter()
-            .filter(|queue| queue.ready + queue.unacked > 0)
-        {
+        for queue in self.queues.iter().filter(|queue| queue.ready + queue.unacked > 0) {
             let _ = write!(
                 text,
                 "\n  queue {}: {} messages wait, {} are being handled",
@@ -95,16 +79,8 @@ impl Servers<'_> {
         let mut quiet = 0;
         loop {
             let look = self.look().await?;
-            progress.say(&format!(
-                "{} in outboxes, {} in queues",
-                look.in_outboxes(),
-                look.in_queues()
-            ));
-            if look.is_empty()
-                && first
-                    .as_ref()
-                    .is_none_or(|first| look.added_nothing_since(first))
-            {
+            progress.say(&format!("{} in outboxes, {} in queues", look.in_outboxes(), look.in_queues()));
+            if look.is_empty() && first.as_ref().is_none_or(|first| look.added_nothing_since(first)) {
                 quiet += 1;
                 if quiet == QUIET_LOOKS {
                     return Ok(());
@@ -125,12 +101,8 @@ impl Servers<'_> {
     }
 
     async fn look(&self) -> anyhow::Result<Look> {
-        let outboxes = outboxes(self.database)
-            .await
-            .context("cannot look at the outboxes")?;
-        let queues = queue_totals(self.management_url, self.vhost)
-            .await
-            .context("cannot look at the queues")?;
+        let outboxes = outboxes(self.database).await.context("cannot look at the outboxes")?;
+        let queues = queue_totals(self.management_url, self.vhost).await.context("cannot look at the queues")?;
         Ok(Look { outboxes, queues })
     }
 }
@@ -140,21 +112,9 @@ mod tests {
     use super::*;
 
     fn look(waiting: i64, last_id: i64, ready: u64, unacked: u64) -> Look {
-        let outbox = Outbox {
-            schema: "ingest".into(),
-            waiting,
-            last_id: Some(last_id),
-            last_error: None,
-        };
-        let queue = QueueTotal {
-            name: "evaluator.events".into(),
-            ready,
-            unacked,
-        };
-        Look {
-            outboxes: vec![outbox],
-            queues: vec![queue],
-        }
+        let outbox = Outbox { schema: "ingest".into(), waiting, last_id: Some(last_id), last_error: None };
+        let queue = QueueTotal { name: "evaluator.events".into(), ready, unacked };
+        Look { outboxes: vec![outbox], queues: vec![queue] }
     }
 
     #[test]
@@ -174,13 +134,7 @@ mod tests {
     #[test]
     fn it_is_told_where_the_work_hangs() {
         let told = look(3, 9, 2, 1).tell();
-        assert!(
-            told.contains("ingest.outbox: 3 messages wait (no error yet)"),
-            "{told}"
-        );
-        assert!(
-            told.contains("queue evaluator.events: 2 messages wait, 1 are being handled"),
-            "{told}"
-        );
+        assert!(told.contains("ingest.outbox: 3 messages wait (no error yet)"), "{told}");
+        assert!(told.contains("queue evaluator.events: 2 messages wait, 1 are being handled"), "{told}");
     }
 }

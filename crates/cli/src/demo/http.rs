@@ -36,27 +36,17 @@ struct Problem {
 
 /// A client for [`Service`]s.
 pub fn client() -> anyhow::Result<Client> {
-    Ok(Client::builder()
-        .no_proxy()
-        .timeout(REQUEST_LIMIT)
-        .build()?)
+    Ok(Client::builder().no_proxy().timeout(REQUEST_LIMIT).build()?)
 }
 
 impl Service {
     pub fn new(http: &Client, url: &str, secret: &str) -> Self {
-        Self {
-            http: http.clone(),
-            url: url.trim_end_matches('/').to_owned(),
-            secret: secret.to_owned(),
-        }
+        Self { http: http.clone(), url: url.trim_end_matches('/').to_owned(), secret: secret.to_owned() }
     }
 
     /// The same service, asked by another secret.
     pub fn with_secret(&self, secret: &str) -> Self {
-        Self {
-            secret: secret.to_owned(),
-            ..Self::new(&self.http, &self.url, "")
-        }
+        Self { secret: secret.to_owned(), ..Self::new(&self.http, &self.url, "") }
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
@@ -64,11 +54,7 @@ impl Service {
     }
 
     /// `body` is sent as it is written, numbers included.
-    pub async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: String,
-    ) -> anyhow::Result<Answer<T>> {
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<Answer<T>> {
         self.ask(Method::POST, path, Some(body.into())).await
     }
 
@@ -82,29 +68,22 @@ impl Service {
         let limit = Instant::now() + PATIENCE;
         let mut attempts = 1;
         loop {
-            let mut request = self
-                .http
-                .request(method.clone(), format!("{}{path}", self.url))
-                .bearer_auth(&self.secret);
+            let mut request =
+                self.http.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.secret);
             if let Some(body) = &body {
-                request = request
-                    .header(CONTENT_TYPE, "application/json")
-                    .body(body.clone());
+                request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
             }
             let (failure, pause) = match request.send().await {
                 Ok(answer) if answer.status().is_success() => {
                     let text = answer.text().await.with_context(what)?;
-                    let body = serde_json::from_str(&text).with_context(|| {
-                        format!("{} answered what nobody expects: {text}", what())
-                    })?;
+                    let body = serde_json::from_str(&text)
+                        .with_context(|| format!("{} answered what nobody expects: {text}", what()))?;
                     return Ok(Answer { body, attempts });
                 }
                 Ok(answer) => {
                     let pause = pause(&answer);
-                    let waits = matches!(
-                        answer.status(),
-                        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-                    );
+                    let waits =
+                        matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
                     let refusal = refusal(answer).await.context(what());
                     if !waits {
                         return Err(refusal);
@@ -123,10 +102,7 @@ impl Service {
 }
 
 fn pause(answer: &Response) -> Duration {
-    let named = answer
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let named = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     named.map_or(PAUSE, Duration::from_secs)
 }
 

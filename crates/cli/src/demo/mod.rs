@@ -56,9 +56,7 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
         .with_target(false)
         .with_env_filter("goalpost_devstack=warn")
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(args))
 }
 
@@ -94,46 +92,25 @@ fn tell(report: &Report, args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         report.print();
     }
-    Ok(if report.holds {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The whole demo on services that run.
 async fn work(place: &Place, args: &Args, mut phases: Vec<Phase>) -> anyhow::Result<Report> {
     let mut purchases = purchases::read()?;
-    let spoilt = if args.spoil {
-        Some(purchases::spoil(&mut purchases)?)
-    } else {
-        None
-    };
+    let spoilt = if args.spoil { Some(purchases::spoil(&mut purchases)?) } else { None };
     let database = crate::database::connect(&place.database_url).await?;
-    let servers = Servers {
-        database: &database,
-        management_url: place.management_url()?,
-        vhost: place.vhost()?,
-    };
+    let servers = Servers { database: &database, management_url: place.management_url()?, vhost: place.vhost()? };
     let mut subscription = exits::subscribe(&place.amqp_url).await?;
     let workload = Workload::configure(place).await?;
     workload.activate().await?;
 
     let exits = RefCell::new(Exits::default());
-    let run = Run {
-        args,
-        workload: &workload,
-        purchases: &purchases,
-        servers,
-        exits: &exits,
-    };
+    let run = Run { args, workload: &workload, purchases: &purchases, servers, exits: &exits };
     let expected = Expected {
         tenant: &workload.tenant,
         workflow: workload.workflow,
-        purchases: purchases
-            .iter()
-            .map(|purchase| (purchase.event_id(), purchase))
-            .collect(),
+        purchases: purchases.iter().map(|purchase| (purchase.event_id(), purchase)).collect(),
     };
     let (figures, events_per_second) = tokio::select! {
         biased;
@@ -147,22 +124,14 @@ async fn work(place: &Place, args: &Args, mut phases: Vec<Phase>) -> anyhow::Res
         workflow_id: workload.workflow,
         spoilt,
         figures,
-        exit_messages: Messages {
-            received: exits.received,
-            repeats: exits.repeats(),
-            faults: exits.faults.clone(),
-        },
+        exit_messages: Messages { received: exits.received, repeats: exits.repeats(), faults: exits.faults.clone() },
         phases: phases.iter().map(Timing::from).collect(),
         events_per_second,
     })
 }
 
 /// Takes what the subscriber gets; ends only when its connection does.
-async fn listen(
-    subscription: &mut Subscription,
-    exits: &RefCell<Exits>,
-    expected: &Expected<'_>,
-) -> anyhow::Error {
+async fn listen(subscription: &mut Subscription, exits: &RefCell<Exits>, expected: &Expected<'_>) -> anyhow::Error {
     while let Some(message) = subscription.next().await {
         exits.borrow_mut().take(message, expected);
     }
@@ -189,10 +158,7 @@ impl Run<'_> {
             replays.push(again);
         }
         let asking = Progress::waiting("asking for the figures");
-        let (statistics, achievements) = (
-            self.workload.statistics().await?,
-            self.workload.achievements().await?,
-        );
+        let (statistics, achievements) = (self.workload.statistics().await?, self.workload.achievements().await?);
         phases.push(asking.done());
         let observed = Observed {
             purchases: self.purchases,
@@ -207,10 +173,7 @@ impl Run<'_> {
 
     /// Sends everything once and waits until it is worked off.
     async fn pass(&self, replay: u32, phases: &mut Vec<Phase>) -> anyhow::Result<(Pass, f64)> {
-        let pass = self
-            .workload
-            .pass(replay, self.purchases, self.args.events_first)
-            .await?;
+        let pass = self.workload.pass(replay, self.purchases, self.args.events_first).await?;
         let waiting = send::part(replay, "waiting until everything is judged");
         let waited = finish(&waiting, &self.servers, self.exits).await?;
         let took = pass.sending.took + waited.took;

@@ -32,14 +32,9 @@ pub struct Address {
 
 impl Place {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!(
-                "{} cannot be read: is `goalpost dev` running there?",
-                path.display()
-            )
-        })?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what `goalpost dev` writes", path.display()))
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read: is `goalpost dev` running there?", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not what `goalpost dev` writes", path.display()))
     }
 
     /// The same of a stack that this process has started.
@@ -71,8 +66,7 @@ mod tests {
     use super::*;
 
     fn place(amqp_url: &str) -> Place {
-        let address =
-            serde_json::json!({"url": "http://127.0.0.1:1", "admin_url": "http://127.0.0.1:2"});
+        let address = serde_json::json!({"url": "http://127.0.0.1:1", "admin_url": "http://127.0.0.1:2"});
         let services = serde_json::json!({
             "ingest": address, "goals": address, "evaluator": address, "analytics": address,
         });
@@ -85,11 +79,9 @@ mod tests {
 
     #[test]
     fn the_virtual_host_is_the_path() {
-        for (url, vhost) in [
-            ("amqp://u:p@h:1/%2f", "/"),
-            ("amqp://u:p@h:1", "/"),
-            ("amqp://u:p@h:1/test-7?heartbeat=3", "test-7"),
-        ] {
+        for (url, vhost) in
+            [("amqp://u:p@h:1/%2f", "/"), ("amqp://u:p@h:1", "/"), ("amqp://u:p@h:1/test-7?heartbeat=3", "test-7")]
+        {
             assert_eq!(place(url).vhost().unwrap(), vhost, "{url}");
         }
         assert!(place("amqp://h/a%2fb").vhost().is_err());

@@ -24,11 +24,7 @@ impl Phase {
         let took = self.took.as_secs_f64();
         match (self.sent, self.per_second()) {
             (Some(sent), Some(rate)) => {
-                format!(
-                    "{}: {} in {took:.1} s, {rate:.0} a second",
-                    self.name,
-                    grouped(sent)
-                )
+                format!("{}: {} in {took:.1} s, {rate:.0} a second", self.name, grouped(sent))
             }
             _ => format!("{}: {took:.1} s", self.name),
         }
@@ -52,31 +48,19 @@ impl Progress {
 
     /// Waiting, with a word on what is waited for.
     pub fn waiting(name: &str) -> Self {
-        Self::start(
-            name,
-            None,
-            ProgressBar::new_spinner(),
-            "{spinner} {msg} {elapsed}",
-        )
+        Self::start(name, None, ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}")
     }
 
     fn start(name: &str, total: Option<u64>, bar: ProgressBar, style: &str) -> Self {
         if stderr().is_terminal() {
-            bar.set_style(
-                ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()),
-            );
+            bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
             bar.set_message(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
         } else {
             bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
             eprintln!("{name} …");
         }
-        Self {
-            name: name.to_owned(),
-            begin: Instant::now(),
-            total,
-            bar,
-        }
+        Self { name: name.to_owned(), begin: Instant::now(), total, bar }
     }
 
     pub fn add(&self, count: u64) {
@@ -91,11 +75,7 @@ impl Progress {
     /// Ends it with one line.
     pub fn done(self) -> Phase {
         self.bar.finish_and_clear();
-        let phase = Phase {
-            name: self.name.clone(),
-            took: self.begin.elapsed(),
-            sent: self.total,
-        };
+        let phase = Phase { name: self.name.clone(), took: self.begin.elapsed(), sent: self.total };
         eprintln!("{}", phase.line());
         phase
     }
@@ -120,29 +100,16 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (69_659, "69,659"),
-            (1_234_567, "1,234,567"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (69_659, "69,659"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
     }
 
     #[test]
     fn a_phase_says_how_fast_it_was() {
-        let phase = Phase {
-            name: "sending".to_owned(),
-            took: Duration::from_secs(2),
-            sent: Some(5_000),
-        };
+        let phase = Phase { name: "sending".to_owned(), took: Duration::from_secs(2), sent: Some(5_000) };
         assert_eq!(phase.line(), "sending: 5,000 in 2.0 s, 2500 a second");
-        let waited = Phase {
-            sent: None,
-            ..phase
-        };
+        let waited = Phase { sent: None, ..phase };
         assert_eq!(waited.line(), "sending: 2.0 s");
     }
 }

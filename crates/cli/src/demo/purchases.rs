@@ -42,9 +42,7 @@ impl Purchase {
 /// All purchases, in the order of their dates; those of one day in the order of the file.
 pub fn read() -> anyhow::Result<Vec<Purchase>> {
     let mut text = String::new();
-    GzDecoder::new(FILE)
-        .read_to_string(&mut text)
-        .context("the purchases cannot be unpacked")?;
+    GzDecoder::new(FILE).read_to_string(&mut text).context("the purchases cannot be unpacked")?;
     let mut purchases = parse(&text)?;
     purchases.sort_by_key(|purchase| purchase.date);
     Ok(purchases)
@@ -52,19 +50,14 @@ pub fn read() -> anyhow::Result<Vec<Purchase>> {
 
 fn parse(text: &str) -> anyhow::Result<Vec<Purchase>> {
     let rows = text.lines().skip(1).zip(1..);
-    rows.map(|(line, row)| purchase(line, row).with_context(|| format!("row {row} is {line:?}")))
-        .collect()
+    rows.map(|(line, row)| purchase(line, row).with_context(|| format!("row {row} is {line:?}"))).collect()
 }
 
 fn purchase(line: &str, row: u32) -> anyhow::Result<Purchase> {
     let mut words = line.split_whitespace();
-    let (Some(customer), Some(date), Some(quantity), Some(amount), None) = (
-        words.next(),
-        words.next(),
-        words.next(),
-        words.next(),
-        words.next(),
-    ) else {
+    let (Some(customer), Some(date), Some(quantity), Some(amount), None) =
+        (words.next(), words.next(), words.next(), words.next(), words.next())
+    else {
         bail!("not a customer, a date, a quantity and an amount");
     };
     // The grammar of JSON: the text goes into the event as it is.
@@ -82,20 +75,14 @@ fn day(text: &str) -> anyhow::Result<Date> {
     let number: u32 = text.parse()?;
     let year = i32::try_from(number / 10_000)?;
     let month = Month::try_from(u8::try_from(number / 100 % 100)?)?;
-    Ok(Date::from_calendar_date(
-        year,
-        month,
-        u8::try_from(number % 100)?,
-    )?)
+    Ok(Date::from_calendar_date(year, month, u8::try_from(number % 100)?)?)
 }
 
 /// The day of each customer's first purchase.
 pub fn first_days(purchases: &[Purchase]) -> BTreeMap<&str, Date> {
     let mut days = BTreeMap::new();
     for purchase in purchases {
-        let day = days
-            .entry(purchase.customer.as_str())
-            .or_insert(purchase.date);
+        let day = days.entry(purchase.customer.as_str()).or_insert(purchase.date);
         *day = purchase.date.min(*day);
     }
     days
@@ -108,10 +95,7 @@ pub fn spoil(purchases: &mut [Purchase]) -> anyhow::Result<String> {
     let mut meeting: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, purchase) in purchases.iter().enumerate() {
         if Amount::parse(&purchase.amount).is_ok_and(|amount| amount >= goal) {
-            meeting
-                .entry(purchase.customer.as_str())
-                .or_default()
-                .push(index);
+            meeting.entry(purchase.customer.as_str()).or_default().push(index);
         }
     }
     let alone = meeting.values().find_map(|indexes| match indexes[..] {
@@ -144,20 +128,9 @@ mod tests {
         assert_eq!((paid("99.99"), paid("100.00")), (9, 1));
         assert_eq!(purchases.iter().map(|it| it.quantity).sum::<u32>(), 167_881);
         let cents = |it: &Purchase| it.amount.replace('.', "").parse::<u64>().unwrap();
-        assert!(
-            purchases
-                .iter()
-                .all(|it| it.amount.rsplit_once('.').unwrap().1.len() == 2)
-        );
+        assert!(purchases.iter().all(|it| it.amount.rsplit_once('.').unwrap().1.len() == 2));
         assert_eq!(purchases.iter().map(cents).sum::<u64>(), 250_031_563);
-        assert_eq!(
-            purchases
-                .iter()
-                .map(Purchase::event_id)
-                .collect::<HashSet<_>>()
-                .len(),
-            69_659
-        );
+        assert_eq!(purchases.iter().map(Purchase::event_id).collect::<HashSet<_>>().len(), 69_659);
     }
 
     #[test]
@@ -165,23 +138,14 @@ mod tests {
         let purchases = read().unwrap();
         assert!(purchases.is_sorted_by_key(|it| (it.date, it.row)));
         let (first, last) = (&purchases[0], purchases.last().unwrap());
-        assert_eq!(
-            (first.date, last.date),
-            (date!(1997 - 01 - 01), date!(1998 - 06 - 30))
-        );
-        assert_eq!(
-            (first.row, first.customer.as_str(), first.amount.as_str()),
-            (1, "00001", "11.77")
-        );
+        assert_eq!((first.date, last.date), (date!(1997 - 01 - 01), date!(1998 - 06 - 30)));
+        assert_eq!((first.row, first.customer.as_str(), first.amount.as_str()), (1, "00001", "11.77"));
     }
 
     #[test]
     fn the_ids_are_the_same_at_every_run() {
         let purchases = read().unwrap();
-        assert_eq!(
-            purchases[0].event_id().to_string(),
-            "a4935cec-d0b8-5385-8079-9aadffe83d14"
-        );
+        assert_eq!(purchases[0].event_id().to_string(), "a4935cec-d0b8-5385-8079-9aadffe83d14");
     }
 
     #[test]
@@ -195,17 +159,10 @@ mod tests {
 
     #[test]
     fn other_rows_are_refused_by_number() {
-        for bad in [
-            "1 19970101 1",
-            "1 19970101 1 1.00 x",
-            "1 19971301 1 1.00",
-            "1 19970101 1 01.00",
-            "1 19970101 -1 1.00",
-            "",
-        ] {
-            let refusal = parse(&format!("header\n1 19970101 1 1.00\n{bad}\n"))
-                .unwrap_err()
-                .to_string();
+        for bad in
+            ["1 19970101 1", "1 19970101 1 1.00 x", "1 19971301 1 1.00", "1 19970101 1 01.00", "1 19970101 -1 1.00", ""]
+        {
+            let refusal = parse(&format!("header\n1 19970101 1 1.00\n{bad}\n")).unwrap_err().to_string();
             assert!(refusal.starts_with("row 2 is"), "{refusal}");
         }
     }
@@ -214,23 +171,12 @@ mod tests {
     fn spoiling_changes_one_purchase_that_decides_an_exit() {
         let (whole, mut spoilt) = (read().unwrap(), read().unwrap());
         let said = spoil(&mut spoilt).unwrap();
-        let changed: Vec<_> = whole
-            .iter()
-            .zip(&spoilt)
-            .filter(|(one, other)| one != other)
-            .collect();
-        let [(before, after)] = changed[..] else {
-            panic!("{changed:?}")
-        };
+        let changed: Vec<_> = whole.iter().zip(&spoilt).filter(|(one, other)| one != other).collect();
+        let [(before, after)] = changed[..] else { panic!("{changed:?}") };
         assert_eq!((after.amount.as_str(), after.row), ("99.98", before.row));
-        assert!(
-            said.contains(&before.customer) && said.contains(&before.amount),
-            "{said}"
-        );
+        assert!(said.contains(&before.customer) && said.contains(&before.amount), "{said}");
         let amount = |it: &Purchase| it.amount.parse::<f64>().unwrap();
-        let others = spoilt
-            .iter()
-            .filter(|it| it.customer == before.customer && amount(it) >= 100.0);
+        let others = spoilt.iter().filter(|it| it.customer == before.customer && amount(it) >= 100.0);
         assert_eq!((amount(before) >= 100.0, others.count()), (true, 0));
     }
 }

@@ -42,11 +42,7 @@ pub struct Timing {
 
 impl From<&Phase> for Timing {
     fn from(phase: &Phase) -> Self {
-        Self {
-            name: phase.name.clone(),
-            seconds: phase.took.as_secs_f64(),
-            per_second: phase.per_second(),
-        }
+        Self { name: phase.name.clone(), seconds: phase.took.as_secs_f64(), per_second: phase.per_second() }
     }
 }
 
@@ -68,12 +64,7 @@ impl Report {
         if let Some(spoilt) = &self.spoilt {
             println!("Spoilt on purpose, {spoilt}.");
         }
-        let wrong: Vec<&str> = self
-            .figures
-            .iter()
-            .filter(|it| !it.holds)
-            .map(|it| it.name.as_str())
-            .collect();
+        let wrong: Vec<&str> = self.figures.iter().filter(|it| !it.holds).map(|it| it.name.as_str()).collect();
         if self.holds {
             println!("Every figure came out as it must.");
         } else {
@@ -84,11 +75,7 @@ impl Report {
     fn figures_table(&self) -> Table {
         let mut table = table(&["figure", "must be", "came out", ""]);
         for figure in &self.figures {
-            let (mark, color) = if figure.holds {
-                ("✓", Color::Green)
-            } else {
-                ("✗", Color::Red)
-            };
+            let (mark, color) = if figure.holds { ("✓", Color::Green) } else { ("✗", Color::Red) };
             table.add_row(vec![
                 Cell::new(&figure.name),
                 right(&figure.must_be),
@@ -102,15 +89,8 @@ impl Report {
     fn phases_table(&self) -> Table {
         let mut table = table(&["where the time went", "seconds", "a second"]);
         for phase in &self.phases {
-            let rate = phase
-                .per_second
-                .map(|rate| format!("{rate:.0}"))
-                .unwrap_or_default();
-            table.add_row(vec![
-                Cell::new(&phase.name),
-                right(&format!("{:.1}", phase.seconds)),
-                right(&rate),
-            ]);
+            let rate = phase.per_second.map(|rate| format!("{rate:.0}")).unwrap_or_default();
+            table.add_row(vec![Cell::new(&phase.name), right(&format!("{:.1}", phase.seconds)), right(&rate)]);
         }
         table
     }
@@ -118,9 +98,7 @@ impl Report {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_BORDERS_ONLY)
-        .set_header(header.to_vec());
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header.to_vec());
     table
 }
 

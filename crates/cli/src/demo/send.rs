@@ -95,87 +95,45 @@ struct EnrollmentsAnswer {
 
 /// What a part of the work is called; the first pass is replay 0.
 pub fn part(replay: u32, what: &str) -> String {
-    if replay == 0 {
-        what.to_owned()
-    } else {
-        format!("replay {replay}: {what}")
-    }
+    if replay == 0 { what.to_owned() } else { format!("replay {replay}: {what}") }
 }
 
 /// Sends the purchases in the order they have, each batch after the answer to the one before.
-pub async fn purchases(
-    ingest: &Service,
-    replay: u32,
-    purchases: &[Purchase],
-) -> anyhow::Result<(Events, Phase)> {
-    let progress = Progress::of(
-        &part(replay, "sending the purchases"),
-        purchases.len() as u64,
-    );
+pub async fn purchases(ingest: &Service, replay: u32, purchases: &[Purchase]) -> anyhow::Result<(Events, Phase)> {
+    let progress = Progress::of(&part(replay, "sending the purchases"), purchases.len() as u64);
     let mut events = Events::default();
     for batch in purchases.chunks(BATCH) {
-        events
-            .send(ingest, batch, replay == 0)
-            .await
-            .context("cannot send the purchases")?;
+        events.send(ingest, batch, replay == 0).await.context("cannot send the purchases")?;
         progress.add(batch.len() as u64);
     }
     Ok((events, progress.done()))
 }
 
 impl Events {
-    async fn send(
-        &mut self,
-        ingest: &Service,
-        batch: &[Purchase],
-        is_first: bool,
-    ) -> anyhow::Result<()> {
+    async fn send(&mut self, ingest: &Service, batch: &[Purchase], is_first: bool) -> anyhow::Result<()> {
         let mut open: Vec<&Purchase> = batch.iter().collect();
         for sending in 1..=MOST_SENDINGS {
-            let answer = ingest
-                .post("/api/v1/events?results=errors", events_body(&open)?)
-                .await?;
-            open = self.count(
-                answer.body,
-                is_first && (sending > 1 || answer.attempts > 1),
-                &open,
-            );
+            let answer = ingest.post("/api/v1/events?results=errors", events_body(&open)?).await?;
+            open = self.count(answer.body, is_first && (sending > 1 || answer.attempts > 1), &open);
             if open.is_empty() {
                 return Ok(());
             }
         }
-        bail!(
-            "{} events were answered `retry` {MOST_SENDINGS} times: ingest cannot store them",
-            open.len()
-        )
+        bail!("{} events were answered `retry` {MOST_SENDINGS} times: ingest cannot store them", open.len())
     }
 
     /// Counts an answer, and gives what has to be sent again. With `is_ours` a duplicate is an event that an
     /// earlier attempt of this very batch has stored, whose answer was lost.
-    fn count<'a>(
-        &mut self,
-        answer: EventsAnswer,
-        is_ours: bool,
-        sent: &[&'a Purchase],
-    ) -> Vec<&'a Purchase> {
+    fn count<'a>(&mut self, answer: EventsAnswer, is_ours: bool, sent: &[&'a Purchase]) -> Vec<&'a Purchase> {
         self.stored += answer.accepted;
-        let there_already = if is_ours {
-            &mut self.stored
-        } else {
-            &mut self.duplicates
-        };
+        let there_already = if is_ours { &mut self.stored } else { &mut self.duplicates };
         *there_already += answer.duplicates;
         let mut open = Vec::new();
         for verdict in answer.results {
             match verdict.status.as_str() {
                 "accepted" | "duplicate" => {}
                 "retry" => open.extend(sent.get(verdict.index)),
-                status => {
-                    *self
-                        .refused
-                        .entry(verdict.code.unwrap_or(status.to_owned()))
-                        .or_default() += 1
-                }
+                status => *self.refused.entry(verdict.code.unwrap_or(status.to_owned())).or_default() += 1,
             }
         }
         open
@@ -183,10 +141,7 @@ impl Events {
 }
 
 fn events_body(purchases: &[&Purchase]) -> serde_json::Result<String> {
-    let events = purchases
-        .iter()
-        .map(|purchase| event(purchase))
-        .collect::<Result<_, _>>()?;
+    let events = purchases.iter().map(|purchase| event(purchase)).collect::<Result<_, _>>()?;
     serde_json::to_string(&EventsBatch { events })
 }
 
@@ -196,10 +151,7 @@ fn event(purchase: &Purchase) -> serde_json::Result<Event<'_>> {
         event_name: "payment.completed",
         occurred_at: midnight(purchase.date),
         contact_id: &purchase.customer,
-        properties: Properties {
-            amount: RawValue::from_string(purchase.amount.clone())?,
-            quantity: purchase.quantity,
-        },
+        properties: Properties { amount: RawValue::from_string(purchase.amount.clone())?, quantity: purchase.quantity },
     })
 }
 
@@ -214,16 +166,10 @@ pub async fn enrollments(
     workflow: WorkflowId,
     first_days: &BTreeMap<&str, Date>,
 ) -> anyhow::Result<(Enrollments, Phase)> {
-    let progress = Progress::of(
-        &part(replay, "enrolling the customers"),
-        first_days.len() as u64,
-    );
+    let progress = Progress::of(&part(replay, "enrolling the customers"), first_days.len() as u64);
     let customers: Vec<Enrollment> = first_days
         .iter()
-        .map(|(customer, day)| Enrollment {
-            contact_id: customer,
-            enrolled_at: midnight(*day),
-        })
+        .map(|(customer, day)| Enrollment { contact_id: customer, enrolled_at: midnight(*day) })
         .collect();
     let path = format!("/api/v1/workflows/{workflow}/enrollments/batch");
     let (path, progress_of_batch) = (&path, &progress);
@@ -235,13 +181,10 @@ pub async fn enrollments(
             anyhow::Ok((answer.body, replay == 0 && answer.attempts > 1))
         })
         .buffer_unordered(ENROLLING_AT_ONCE)
-        .try_fold(
-            Enrollments::default(),
-            |mut all, (answer, is_ours)| async move {
-                all.count(answer, is_ours);
-                Ok(all)
-            },
-        );
+        .try_fold(Enrollments::default(), |mut all, (answer, is_ours)| async move {
+            all.count(answer, is_ours);
+            Ok(all)
+        });
     let all = answers.await.context("cannot enroll the customers")?;
     Ok((all, progress.done()))
 }
@@ -250,21 +193,14 @@ impl Enrollments {
     /// With `is_ours` whoever is there already was enrolled by an earlier attempt of this very batch.
     fn count(&mut self, answer: EnrollmentsAnswer, is_ours: bool) {
         self.created += answer.created;
-        let there_already = if is_ours {
-            &mut self.created
-        } else {
-            &mut self.existing
-        };
+        let there_already = if is_ours { &mut self.created } else { &mut self.existing };
         *there_already += answer.existing;
         for verdict in answer.results {
             match (verdict.status.as_str(), verdict.code) {
                 ("created" | "existing", _) => {}
                 (_, Some(code)) if code == "reentry_not_allowed" => *there_already += 1,
                 (status, code) => {
-                    *self
-                        .refused
-                        .entry(code.unwrap_or(status.to_owned()))
-                        .or_default() += 1;
+                    *self.refused.entry(code.unwrap_or(status.to_owned())).or_default() += 1;
                 }
             }
         }
@@ -279,13 +215,7 @@ mod tests {
 
     fn bought(row: u32, amount: &str) -> Purchase {
         let date = date!(1997 - 01 - 09);
-        Purchase {
-            row,
-            customer: "02144".into(),
-            date,
-            quantity: 5,
-            amount: amount.into(),
-        }
+        Purchase { row, customer: "02144".into(), date, quantity: 5, amount: amount.into() }
     }
 
     #[test]
@@ -299,76 +229,32 @@ mod tests {
         assert_eq!(text, expected);
     }
 
-    fn answer(
-        accepted: u64,
-        duplicates: u64,
-        results: &[(usize, &str, Option<&str>)],
-    ) -> EventsAnswer {
+    fn answer(accepted: u64, duplicates: u64, results: &[(usize, &str, Option<&str>)]) -> EventsAnswer {
         let verdict = |(index, status, code): &(usize, &str, Option<&str>)| Verdict {
             index: *index,
             status: (*status).to_owned(),
             code: code.map(str::to_owned),
         };
-        EventsAnswer {
-            accepted,
-            duplicates,
-            results: results.iter().map(verdict).collect(),
-        }
+        EventsAnswer { accepted, duplicates, results: results.iter().map(verdict).collect() }
     }
 
     #[test]
     fn what_is_not_stored_yet_is_sent_again() {
         let (one, two, three) = (bought(1, "1"), bought(2, "2"), bought(3, "3"));
         let mut events = Events::default();
-        let first = answer(
-            1,
-            0,
-            &[(1, "retry", None), (2, "rejected", Some("too_big"))],
-        );
+        let first = answer(1, 0, &[(1, "retry", None), (2, "rejected", Some("too_big"))]);
         assert_eq!(events.count(first, false, &[&one, &two, &three]), [&two]);
         // The first attempt did store it, only its answer was lost.
-        assert!(
-            events
-                .count(answer(0, 1, &[(0, "duplicate", None)]), true, &[&two])
-                .is_empty()
-        );
+        assert!(events.count(answer(0, 1, &[(0, "duplicate", None)]), true, &[&two]).is_empty());
         let refused = BTreeMap::from([("too_big".to_owned(), 1)]);
-        assert_eq!(
-            events,
-            Events {
-                stored: 2,
-                duplicates: 0,
-                refused
-            }
-        );
+        assert_eq!(events, Events { stored: 2, duplicates: 0, refused });
     }
 
     #[test]
     fn who_has_left_counts_as_existing() {
-        let results = answer(
-            0,
-            0,
-            &[
-                (0, "existing", None),
-                (1, "rejected", Some("reentry_not_allowed")),
-            ],
-        )
-        .results;
+        let results = answer(0, 0, &[(0, "existing", None), (1, "rejected", Some("reentry_not_allowed"))]).results;
         let mut enrollments = Enrollments::default();
-        enrollments.count(
-            EnrollmentsAnswer {
-                created: 0,
-                existing: 1,
-                results,
-            },
-            false,
-        );
-        assert_eq!(
-            enrollments,
-            Enrollments {
-                existing: 2,
-                ..Enrollments::default()
-            }
-        );
+        enrollments.count(EnrollmentsAnswer { created: 0, existing: 1, results }, false);
+        assert_eq!(enrollments, Enrollments { existing: 2, ..Enrollments::default() });
     }
 }

@@ -43,11 +43,7 @@ pub struct Pass {
 impl Pass {
     /// In the order they came.
     pub fn phases(&self, events_first: bool) -> [&Phase; 2] {
-        if events_first {
-            [&self.sending, &self.enrolling]
-        } else {
-            [&self.enrolling, &self.sending]
-        }
+        if events_first { [&self.sending, &self.enrolling] } else { [&self.enrolling, &self.sending] }
     }
 }
 
@@ -74,36 +70,17 @@ impl Workload {
         let http = client()?;
         let operator = Service::new(&http, &place.services.goals.url, &place.operator_key);
         let tenant = json!({"tenant_id": format!("cdnow-{}", Uuid::now_v7().simple()), "name": "CDNOW purchases"});
-        let tenant = operator
-            .post::<Tenant>("/api/v1/tenants", tenant.to_string())
-            .await?
-            .body
-            .tenant_id;
+        let tenant = operator.post::<Tenant>("/api/v1/tenants", tenant.to_string()).await?.body.tenant_id;
         let of_tenant = format!("/api/v1/tenants/{tenant}");
         let token = json!({"kind": "server"}).to_string();
-        let token = operator
-            .post::<Token>(&format!("{of_tenant}/write-tokens"), token)
-            .await?
-            .body
-            .token;
+        let token = operator.post::<Token>(&format!("{of_tenant}/write-tokens"), token).await?.body.token;
         let key = json!({"role": "editor"}).to_string();
-        let key = operator
-            .post::<Key>(&format!("{of_tenant}/api-keys"), key)
-            .await?
-            .body
-            .key;
+        let key = operator.post::<Key>(&format!("{of_tenant}/api-keys"), key).await?.body.key;
         let goals = operator.with_secret(&key);
         let workflow = json!({"name": "Second big order"}).to_string();
-        let workflow = goals
-            .post::<Made<WorkflowId>>("/api/v1/workflows", workflow)
-            .await?
-            .body
-            .id;
-        let goal =
-            r#"{"goal_type": "purchase_made", "criteria": {"min_amount": 100.00}}"#.to_owned();
-        goals
-            .post::<Made<GoalId>>(&format!("/api/v1/workflows/{workflow}/goals"), goal)
-            .await?;
+        let workflow = goals.post::<Made<WorkflowId>>("/api/v1/workflows", workflow).await?.body.id;
+        let goal = r#"{"goal_type": "purchase_made", "criteria": {"min_amount": 100.00}}"#.to_owned();
+        goals.post::<Made<GoalId>>(&format!("/api/v1/workflows/{workflow}/goals"), goal).await?;
         Ok(Self {
             tenant,
             workflow,
@@ -116,22 +93,13 @@ impl Workload {
 
     pub async fn activate(&self) -> anyhow::Result<()> {
         let path = format!("/api/v1/workflows/{}/activate", self.workflow);
-        self.goals
-            .post::<Made<WorkflowId>>(&path, "{}".to_owned())
-            .await
-            .map(drop)
+        self.goals.post::<Made<WorkflowId>>(&path, "{}".to_owned()).await.map(drop)
     }
 
     /// Enrolls everybody and sends every purchase, in either order; replay 0 is the first pass.
-    pub async fn pass(
-        &self,
-        replay: u32,
-        purchases: &[Purchase],
-        events_first: bool,
-    ) -> anyhow::Result<Pass> {
+    pub async fn pass(&self, replay: u32, purchases: &[Purchase], events_first: bool) -> anyhow::Result<Pass> {
         let days = first_days(purchases);
-        let enroll =
-            async || send::enrollments(&self.evaluator, replay, self.workflow, &days).await;
+        let enroll = async || send::enrollments(&self.evaluator, replay, self.workflow, &days).await;
         let send = async || send::purchases(&self.ingest, replay, purchases).await;
         let ((events, sending), (enrollments, enrolling)) = if events_first {
             let sent = send().await?;
@@ -140,20 +108,12 @@ impl Workload {
             let enrolled = enroll().await?;
             (send().await?, enrolled)
         };
-        Ok(Pass {
-            events,
-            enrollments,
-            sending,
-            enrolling,
-        })
+        Ok(Pass { events, enrollments, sending, enrolling })
     }
 
     pub async fn statistics(&self) -> anyhow::Result<Statistics> {
         let path = format!("/api/v1/workflows/{}/goals/stats?fresh=true", self.workflow);
-        self.analytics
-            .get(&path)
-            .await
-            .context("cannot ask for the statistics")
+        self.analytics.get(&path).await.context("cannot ask for the statistics")
     }
 
     /// How many achievements there are by each event.
@@ -173,11 +133,8 @@ impl Workload {
         let mut achievements = HashMap::new();
         let mut cursor = String::new();
         loop {
-            let page: Page = self
-                .evaluator
-                .get(&format!("{path}{cursor}"))
-                .await
-                .context("cannot list the achievements")?;
+            let page: Page =
+                self.evaluator.get(&format!("{path}{cursor}")).await.context("cannot list the achievements")?;
             for achievement in page.items {
                 *achievements.entry(achievement.event_id).or_default() += 1;
             }
@@ -190,11 +147,7 @@ impl Workload {
 }
 
 /// Waits until the services have worked everything off and the subscriber has got what came of it.
-pub async fn finish(
-    name: &str,
-    servers: &Servers<'_>,
-    exits: &RefCell<Exits>,
-) -> anyhow::Result<Phase> {
+pub async fn finish(name: &str, servers: &Servers<'_>, exits: &RefCell<Exits>) -> anyhow::Result<Phase> {
     let progress = Progress::waiting(name);
     servers.finish(&progress).await?;
     progress.say("the subscriber's last messages");

@@ -25,9 +25,7 @@ pub async fn outboxes(client: &Client) -> Result<Vec<Outbox>, Error> {
     if each.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = client
-        .query(&format!("{} ORDER BY 1", each.join(" UNION ALL ")), &[])
-        .await?;
+    let rows = client.query(&format!("{} ORDER BY 1", each.join(" UNION ALL ")), &[]).await?;
     let outbox = |row: &tokio_postgres::Row| Outbox {
         schema: row.get(0),
         waiting: row.get(1),

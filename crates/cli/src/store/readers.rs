@@ -21,14 +21,8 @@ impl RoleName {
     /// Up to 63 of `[a-z0-9_]`, not beginning with a digit, and none that PostgreSQL or Goalpost use.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if text.is_empty()
-            || text.len() > 63
-            || !text.bytes().all(plain)
-            || text.as_bytes()[0].is_ascii_digit()
-        {
-            return Err(
-                "a login's name is 1 to 63 lower-case letters, digits and `_`, not beginning with a digit",
-            );
+        if text.is_empty() || text.len() > 63 || !text.bytes().all(plain) || text.as_bytes()[0].is_ascii_digit() {
+            return Err("a login's name is 1 to 63 lower-case letters, digits and `_`, not beginning with a digit");
         }
         if text.starts_with("pg_") || text.starts_with("goalpost_") {
             return Err("names that begin with pg_ or goalpost_ are not for analysts");
@@ -52,10 +46,7 @@ const ROLE_EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $
 
 /// Whether the server has a role of this name.
 pub async fn role_exists(client: &Client, role: &RoleName) -> Result<bool, Error> {
-    Ok(client
-        .query_one(ROLE_EXISTS, &[&role.as_str()])
-        .await?
-        .get(0))
+    Ok(client.query_one(ROLE_EXISTS, &[&role.as_str()]).await?.get(0))
 }
 
 /// Makes the login and says which tenant it reads, both or neither. The server, and its log, get only the
@@ -88,19 +79,7 @@ mod tests {
         for good in ["reader_demo", "a", "_x9", &"a".repeat(63)] {
             assert_eq!(RoleName::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "9a",
-            "A",
-            "a b",
-            "a\"b",
-            "a'b",
-            "a;b",
-            "ü",
-            "pg_monitor",
-            "goalpost_owner",
-            &"a".repeat(64),
-        ] {
+        for bad in ["", "9a", "A", "a b", "a\"b", "a'b", "a;b", "ü", "pg_monitor", "goalpost_owner", &"a".repeat(64)] {
             assert!(RoleName::parse(bad).is_err(), "{bad:?}");
         }
     }

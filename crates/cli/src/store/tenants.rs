@@ -13,17 +13,12 @@ pub struct Tenant {
     pub created_at: OffsetDateTime,
 }
 
-const LIST: &str =
-    "SELECT tenant_id, name, created_at FROM platform.tenants ORDER BY created_at DESC, tenant_id";
+const LIST: &str = "SELECT tenant_id, name, created_at FROM platform.tenants ORDER BY created_at DESC, tenant_id";
 
 /// Newest first.
 pub async fn list(client: &Client) -> Result<Vec<Tenant>, Error> {
     let rows = client.query(LIST, &[]).await?;
-    let tenant = |row: &tokio_postgres::Row| Tenant {
-        tenant_id: row.get(0),
-        name: row.get(1),
-        created_at: row.get(2),
-    };
+    let tenant = |row: &tokio_postgres::Row| Tenant { tenant_id: row.get(0), name: row.get(1), created_at: row.get(2) };
     Ok(rows.iter().map(tenant).collect())
 }
 

@@ -15,11 +15,7 @@ const KILL_EVERY: Duration = Duration::from_millis(1_500);
 fn demo(dir: &Path, args: &[&str]) -> (i32, Value) {
     let mut command = Command::new(PROGRAM);
     command.args(["demo", "--json"]).args(args);
-    command
-        .current_dir(dir)
-        .env("TMPDIR", dir)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
+    command.current_dir(dir).env("TMPDIR", dir).stdin(Stdio::null()).stderr(Stdio::inherit());
     for name in ["DATABASE_URL", "AMQP_URL", "AMQP_MANAGEMENT_URL"] {
         command.env_remove(name);
     }
@@ -34,16 +30,12 @@ fn demo(dir: &Path, args: &[&str]) -> (i32, Value) {
 fn wrong(report: &Value) -> Vec<&str> {
     let figures = report["figures"].as_array().unwrap().iter();
     let wrong = figures.filter(|figure| figure["holds"] == false);
-    wrong
-        .map(|figure| figure["name"].as_str().unwrap())
-        .collect()
+    wrong.map(|figure| figure["name"].as_str().unwrap()).collect()
 }
 
 fn came_out<'a>(report: &'a Value, name: &str) -> &'a str {
     let mut figures = report["figures"].as_array().unwrap().iter();
-    figures.find(|figure| figure["name"] == name).unwrap()["came_out"]
-        .as_str()
-        .unwrap()
+    figures.find(|figure| figure["name"] == name).unwrap()["came_out"].as_str().unwrap()
 }
 
 #[test]
@@ -70,10 +62,7 @@ fn everything_comes_out_and_a_replay_changes_nothing() {
 
 /// Kills services in turn, each a while after the last has come back.
 fn kill_until(dev: &Goalpost, is_done: impl Fn() -> bool) {
-    for service in ["evaluator", "ingest", "evaluator", "goals", "ingest"]
-        .iter()
-        .cycle()
-    {
+    for service in ["evaluator", "ingest", "evaluator", "goals", "ingest"].iter().cycle() {
         for _ in 0..KILL_EVERY.as_millis() / 50 {
             std::thread::sleep(Duration::from_millis(50));
             if is_done() {
@@ -101,12 +90,9 @@ fn the_order_and_killed_services_do_not_matter_and_a_spoilt_purchase_does() {
     assert_eq!((code, &report["holds"]), (1, &Value::Bool(false)));
     assert_eq!(came_out(&report, "goals_achieved"), "1,808");
     let differ = wrong(&report);
-    for name in [
-        "goals_achieved",
-        "average_time_to_goal_hours",
-        "achievements listed",
-        "different workflow.exit.goal messages",
-    ] {
+    for name in
+        ["goals_achieved", "average_time_to_goal_hours", "achievements listed", "different workflow.exit.goal messages"]
+    {
         assert!(differ.contains(&name), "{name} in {differ:?}");
     }
     assert!(report["spoilt"].as_str().unwrap().contains("99.98"));
@@ -116,11 +102,7 @@ fn the_order_and_killed_services_do_not_matter_and_a_spoilt_purchase_does() {
         kill_until(&dev, || running.is_finished());
         running.join().unwrap()
     });
-    assert_eq!(
-        (code, wrong(&report)),
-        (0, vec![]),
-        "with services killed all the while"
-    );
+    assert_eq!((code, wrong(&report)), (0, vec![]), "with services killed all the while");
 
     // A kill of the whole, services and all, in the middle of its life.
     dev.signal(Signal::SIGKILL);
@@ -132,11 +114,7 @@ fn the_order_and_killed_services_do_not_matter_and_a_spoilt_purchase_does() {
 #[test]
 fn a_place_where_nothing_runs_is_said_so() {
     let dir = enterable_directory();
-    let output = Command::new(PROGRAM)
-        .args(["demo", "--on", ".goalpost/dev.json"])
-        .current_dir(&dir)
-        .output()
-        .unwrap();
+    let output = Command::new(PROGRAM).args(["demo", "--on", ".goalpost/dev.json"]).current_dir(&dir).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("is `goalpost dev` running there?"), "{said}");
