@@ -38,10 +38,7 @@ impl Logins {
                 password
             }
         };
-        Ok(Self {
-            superuser,
-            password,
-        })
+        Ok(Self { superuser, password })
     }
 
     /// The address by which `goalpost_<login>` reaches the database.
@@ -58,12 +55,8 @@ pub async fn migrate(database_url: &str, logins: &Logins) -> anyhow::Result<()> 
     let mut client = crate::database::connect(database_url).await?;
     let made = pg::migrate::roles(&client, Some(&logins.password)).await;
     made.context("the roles could not be made: that needs a superuser")?;
-    pg::migrate::run(&mut client)
-        .await
-        .context("a migration failed")?;
-    pg::maintain::partitions(&client, MONTHS_AHEAD)
-        .await
-        .context("no partitions were made")?;
+    pg::migrate::run(&mut client).await.context("a migration failed")?;
+    pg::maintain::partitions(&client, MONTHS_AHEAD).await.context("no partitions were made")?;
     Ok(())
 }
 
@@ -122,10 +115,7 @@ mod tests {
     fn logins_have_the_superusers_password() {
         let logins = Logins::new("postgres://root:a%2Fb@127.0.0.1:1/x").unwrap();
         assert_eq!(logins.password, "a/b");
-        assert_eq!(
-            logins.url("goals"),
-            "postgres://goalpost_goals:a%2Fb@127.0.0.1:1/x"
-        );
+        assert_eq!(logins.url("goals"), "postgres://goalpost_goals:a%2Fb@127.0.0.1:1/x");
     }
 
     #[test]

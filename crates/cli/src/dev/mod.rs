@@ -39,16 +39,8 @@ pub struct Args {
 
 pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     init_log();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        if args.servers_only {
-            servers_only(args).await
-        } else {
-            everything(args).await
-        }
-    })
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async { if args.servers_only { servers_only(args).await } else { everything(args).await } })
 }
 
 /// What the stack says while it runs, such as that a service was started again.
@@ -63,11 +55,7 @@ fn init_log() {
 
 async fn everything(args: &Args) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let options = if args.ephemeral {
-        Options::ephemeral(HOME)
-    } else {
-        Options::persistent(HOME)
-    };
+    let options = if args.ephemeral { Options::ephemeral(HOME) } else { Options::persistent(HOME) };
     let running = tokio::select! {
         started = up(options.with_servers_of_environment()) => started?,
         code = signals.next() => return Ok(code.into()),
@@ -75,12 +63,7 @@ async fn everything(args: &Args) -> anyhow::Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&running.place)?);
     } else {
-        print!(
-            "{}",
-            running
-                .place
-                .for_people(running.stack.dir(), args.ephemeral)
-        );
+        print!("{}", running.place.for_people(running.stack.dir(), args.ephemeral));
     }
     let outcome = stay(&running.stack, &mut signals).await;
     eprintln!("goalpost: stopping");
@@ -99,10 +82,7 @@ async fn servers_only(args: &Args) -> anyhow::Result<ExitCode> {
         print_servers(&stack, args.json);
         stay(&stack, &mut signals).await
     } else {
-        stack
-            .run(&args.command, &mut signals)
-            .await
-            .map(ExitCode::from)
+        stack.run(&args.command, &mut signals).await.map(ExitCode::from)
     };
     stack.stop().await?;
     outcome
@@ -112,10 +92,7 @@ async fn servers(options: Options) -> anyhow::Result<Stack> {
     let begin = Instant::now();
     eprintln!("goalpost: starting PostgreSQL and RabbitMQ");
     let stack = Stack::start(options).await?;
-    eprintln!(
-        "goalpost: both answer after {:.1} s",
-        begin.elapsed().as_secs_f32()
-    );
+    eprintln!("goalpost: both answer after {:.1} s", begin.elapsed().as_secs_f32());
     Ok(stack)
 }
 

@@ -63,25 +63,15 @@ impl Place {
             let _ = writeln!(text, "  {name:<14} {value}");
         };
         for (name, address) in &self.services {
-            line(
-                name,
-                &format!("{}   (health, metrics: {})", address.url, address.admin_url),
-            );
+            line(name, &format!("{}   (health, metrics: {})", address.url, address.admin_url));
         }
         line("PostgreSQL", &self.database_url);
-        line(
-            "RabbitMQ",
-            self.amqp_management_url.as_ref().unwrap_or(&self.amqp_url),
-        );
+        line("RabbitMQ", self.amqp_management_url.as_ref().unwrap_or(&self.amqp_url));
         line("tenant", self.tenant_id);
         line("write token", &self.secrets.write_token);
         line("API key", &format!("{} (admin)", self.secrets.api_key));
         line("operator key", &self.secrets.operator_key);
-        let kept = if ephemeral {
-            "removed at the end"
-        } else {
-            "kept for the next start"
-        };
+        let kept = if ephemeral { "removed at the end" } else { "kept for the next start" };
         line("data, logs", &format!("{} ({kept})", data.display()));
         text.push_str("\nAll of this is in .goalpost/dev.json too. Ctrl-C ends it.\n");
         text

@@ -30,25 +30,16 @@ pub struct Address {
 }
 
 /// Starts the services and waits until all are ready.
-pub async fn start(
-    stack: &mut Stack,
-    logins: &Logins,
-) -> anyhow::Result<BTreeMap<&'static str, Address>> {
+pub async fn start(stack: &mut Stack, logins: &Logins) -> anyhow::Result<BTreeMap<&'static str, Address>> {
     let program = std::env::current_exe().context("cannot find the running program")?;
     let mut addresses = BTreeMap::new();
     for (service, defaults) in SERVICES {
-        let (port, admin_port) = (
-            stack.port(service)?,
-            stack.port(&format!("{service}_admin"))?,
-        );
+        let (port, admin_port) = (stack.port(service)?, stack.port(&format!("{service}_admin"))?);
         let mut env = vec![
             ("GOALPOST__HTTP__PORT", port.to_string()),
             ("GOALPOST__HTTP__ADMIN_PORT", admin_port.to_string()),
             ("GOALPOST__DATABASE__URL", logins.url(service)),
-            (
-                "GOALPOST__DATABASE__SYSTEM_URL",
-                logins.url(&format!("{service}_system")),
-            ),
+            ("GOALPOST__DATABASE__SYSTEM_URL", logins.url(&format!("{service}_system"))),
         ];
         // A service refuses settings that it does not know.
         if defaults.lines().any(|line| line.trim() == "[bus]") {
@@ -58,20 +49,11 @@ pub async fn start(
             // There is no load balancer here that must notice first.
             env.push((GRACE, "0".to_owned()));
         }
-        let env: Vec<_> = env
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
+        let env: Vec<_> = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let command: [OsString; 3] = [program.clone().into(), "serve".into(), service.into()];
         stack.spawn_service(service, &command, &env).await?;
         let at = |port: u16| format!("http://127.0.0.1:{port}");
-        addresses.insert(
-            service,
-            Address {
-                url: at(port),
-                admin_url: at(admin_port),
-            },
-        );
+        addresses.insert(service, Address { url: at(port), admin_url: at(admin_port) });
     }
     for (service, address) in &addresses {
         if let Err(failure) = wait_until_ready(stack, service, address).await {
@@ -83,26 +65,16 @@ pub async fn start(
 
 const GRACE: &str = "GOALPOST__LIFE__GRACE_SECONDS";
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whether a child's setting was chosen by the caller"
-)]
+#[expect(clippy::disallowed_methods, reason = "whether a child's setting was chosen by the caller")]
 fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }
 
 async fn wait_until_ready(stack: &Stack, service: &str, address: &Address) -> anyhow::Result<()> {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()?;
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let limit = Instant::now() + READY_LIMIT;
     loop {
-        let last = match http
-            .get(format!("{}/health/ready", address.admin_url))
-            .send()
-            .await
-        {
+        let last = match http.get(format!("{}/health/ready", address.admin_url)).send().await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
             Ok(answer) => format!("it answers {}", answer.status()),
             Err(_) => "it does not answer".to_owned(),
@@ -113,10 +85,7 @@ async fn wait_until_ready(stack: &Stack, service: &str, address: &Address) -> an
             bail!("{service} ends again and again while starting ({end})");
         }
         if Instant::now() > limit {
-            bail!(
-                "{service} is not ready after {} s: {last}",
-                READY_LIMIT.as_secs()
-            );
+            bail!("{service} is not ready after {} s: {last}", READY_LIMIT.as_secs());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -58,10 +58,7 @@ fn message() -> OutboxMessage {
 
 async fn totals(management_url: &str) -> (u64, u64) {
     let all = queue_totals(management_url, "/").await.unwrap();
-    let QueueTotal { ready, unacked, .. } = all
-        .into_iter()
-        .find(|queue| queue.name == QUEUE.name())
-        .unwrap();
+    let QueueTotal { ready, unacked, .. } = all.into_iter().find(|queue| queue.name == QUEUE.name()).unwrap();
     (ready, unacked)
 }
 
@@ -77,15 +74,8 @@ async fn queue_totals_are_of_now() {
     let handle = tokio::runtime::Handle::current();
     let bus = Bus::connect(settings, &[QUEUE], stopping.clone(), handle.clone());
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let holder = Arc::new(Holder {
-        arrived,
-        released: Semaphore::new(0),
-    });
-    let consume = Consume {
-        queue: QUEUE,
-        max_messages: 1,
-        prefetch: PREFETCH,
-    };
+    let holder = Arc::new(Holder { arrived, released: Semaphore::new(0) });
+    let consume = Consume { queue: QUEUE, max_messages: 1, prefetch: PREFETCH };
     let consuming = bus.consume(consume, holder.clone(), Arc::new(NoLetters));
     #[expect(clippy::disallowed_methods, reason = "awaited below")]
     let consuming = handle.spawn(consuming);
@@ -99,20 +89,13 @@ async fn queue_totals_are_of_now() {
         let one = Arc::from([message()]);
         assert_eq!(publisher.publish(one).await.unwrap(), [Delivery::Confirmed]);
         let (ready, unacked) = totals(management).await;
-        assert_eq!(
-            ready + unacked,
-            1,
-            "confirmed, not acknowledged: {ready} + {unacked}"
-        );
+        assert_eq!(ready + unacked, 1, "confirmed, not acknowledged: {ready} + {unacked}");
         arrivals.recv().await.unwrap();
         assert_eq!(totals(management).await, (0, 1));
         holder.released.add_permits(1);
         let limit = tokio::time::Instant::now() + Duration::from_secs(5);
         while totals(management).await != (0, 0) {
-            assert!(
-                tokio::time::Instant::now() < limit,
-                "acknowledged, but still counted"
-            );
+            assert!(tokio::time::Instant::now() < limit, "acknowledged, but still counted");
         }
     }
 
@@ -128,20 +111,14 @@ async fn queue_totals_are_of_now() {
     }
     stopping.cancel();
     consuming.await.unwrap();
-    assert_eq!(
-        totals(management).await,
-        (0, 0),
-        "the consumer has acknowledged all and gone"
-    );
+    assert_eq!(totals(management).await, (0, 0), "the consumer has acknowledged all and gone");
     drop((publisher, bus));
     stack.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_broker_that_is_away_is_an_error_without_its_password() {
-    let error = queue_totals("http://user:secret@127.0.0.1:9", "/")
-        .await
-        .unwrap_err();
+    let error = queue_totals("http://user:secret@127.0.0.1:9", "/").await.unwrap_err();
     let text = format!("{error:#}");
     assert!(text.starts_with("the broker does not answer"), "{text}");
     assert!(!text.contains("secret"), "{text}");

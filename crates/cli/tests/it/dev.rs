@@ -23,10 +23,7 @@ fn place(goalpost: &mut Goalpost) -> Value {
 }
 
 fn text<'a>(place: &'a Value, pointer: &str) -> &'a str {
-    place
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_else(|| panic!("no {pointer}"))
+    place.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer}"))
 }
 
 /// Whether the service says that it is ready.
@@ -43,14 +40,8 @@ async fn send(place: &Value, event_id: Uuid) -> (Value, Value) {
         "event_id": event_id, "event_name": "payment.completed",
         "occurred_at": "2026-01-03T10:00:00Z", "contact_id": "c-1", "properties": {"amount": 150.00},
     });
-    let request = reqwest::Client::new()
-        .post(url)
-        .bearer_auth(text(place, "/write_token"));
-    let answer = request
-        .json(&json!({"events": [event]}))
-        .send()
-        .await
-        .unwrap();
+    let request = reqwest::Client::new().post(url).bearer_auth(text(place, "/write_token"));
+    let answer = request.json(&json!({"events": [event]})).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{status} {text}");
     let answer: Value = serde_json::from_str(&text).unwrap();
@@ -62,30 +53,16 @@ async fn configure(place: &Value) -> [u16; 2] {
     let goals = text(place, "/services/goals/url");
     let get = async |path: &str, key: &str| {
         let request = reqwest::Client::new().get(format!("{goals}{path}"));
-        request
-            .bearer_auth(text(place, key))
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+        request.bearer_auth(text(place, key)).send().await.unwrap().status().as_u16()
     };
-    [
-        get("/api/v1/workflows", "/api_key").await,
-        get("/api/v1/tenants/demo", "/operator_key").await,
-    ]
+    [get("/api/v1/workflows", "/api_key").await, get("/api/v1/tenants/demo", "/operator_key").await]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_up_and_stays_at_the_next_start() {
     let mut goalpost = Goalpost::start(["dev"]);
     let place_1 = place(&mut goalpost);
-    let mode = goalpost
-        .path(DEV_JSON)
-        .metadata()
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = goalpost.path(DEV_JSON).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(text(&place_1, "/tenant_id"), "demo");
     for service in SERVICES {
@@ -101,10 +78,7 @@ async fn everything_is_up_and_stays_at_the_next_start() {
     kill(before[0], Signal::SIGKILL).unwrap();
     let limit = std::time::Instant::now() + Duration::from_secs(20);
     while goalpost.children(&["serve", "ingest"]) == before || !is_ready(&place_1, "ingest").await {
-        assert!(
-            std::time::Instant::now() < limit,
-            "ingest did not come back"
-        );
+        assert!(std::time::Instant::now() < limit, "ingest did not come back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(send(&place_1, event_id).await, (json!(0), json!(1)));
@@ -113,11 +87,7 @@ async fn everything_is_up_and_stays_at_the_next_start() {
     goalpost.signal(Signal::SIGTERM);
     assert_eq!(goalpost.end().code(), Some(0));
     assert!(!exists(goalpost.path(DEV_JSON)));
-    assert_eq!(
-        traces.left(),
-        [traces.directory().display().to_string()],
-        "only the data is left"
-    );
+    assert_eq!(traces.left(), [traces.directory().display().to_string()], "only the data is left");
 
     let mut goalpost = Goalpost::start_in(goalpost.into_dir(), ["dev"], &[]);
     let place_2 = place(&mut goalpost);
@@ -141,8 +111,5 @@ async fn an_ephemeral_one_leaves_nothing() {
     goalpost.signal(Signal::SIGINT);
     assert_eq!(goalpost.end().code(), Some(0));
     assert_eq!(traces.left(), Vec::<String>::new());
-    assert!(
-        !exists(goalpost.path(".goalpost")),
-        "it was made by this start"
-    );
+    assert!(!exists(goalpost.path(".goalpost")), "it was made by this start");
 }

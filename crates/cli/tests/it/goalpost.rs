@@ -34,10 +34,7 @@ impl Goalpost {
         Self::start_with(args, &[])
     }
 
-    pub fn start_with<A: AsRef<OsStr>>(
-        args: impl IntoIterator<Item = A>,
-        env: &[(&str, &str)],
-    ) -> Self {
+    pub fn start_with<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, env: &[(&str, &str)]) -> Self {
         Self::start_in(enterable_directory(), args, env)
     }
 
@@ -48,19 +45,12 @@ impl Goalpost {
         env: &[(&str, &str)],
     ) -> Self {
         let mut command = Command::new(PROGRAM);
-        command
-            .args(args)
-            .current_dir(&dir)
-            .env("TMPDIR", dir.path())
-            .stdin(Stdio::null());
+        command.args(args).current_dir(&dir).env("TMPDIR", dir.path()).stdin(Stdio::null());
         for name in ["DATABASE_URL", "AMQP_URL", "AMQP_MANAGEMENT_URL"] {
             command.env_remove(name);
         }
         let child = command.envs(env.iter().copied()).spawn().unwrap();
-        Self {
-            child,
-            dir: Some(dir),
-        }
+        Self { child, dir: Some(dir) }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -76,13 +66,7 @@ impl Goalpost {
     pub fn stack_directory(&self) -> Option<PathBuf> {
         let entries = fs::read_dir(self.path(".")).unwrap().flatten();
         let mut names = entries.map(|entry| entry.path());
-        names.find(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("goalpost-")
-        })
+        names.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("goalpost-"))
     }
 
     /// What its stack is made of, whose data is in `dir`.
@@ -93,10 +77,7 @@ impl Goalpost {
         let guards = processes().filter_map(|path| {
             let status = fs::read_to_string(path.join("status")).ok()?;
             let command = fs::read_to_string(path.join("cmdline")).ok()?;
-            let mark = command
-                .split_once("\0dev-guard\0")?
-                .1
-                .trim_end_matches('\0');
+            let mark = command.split_once("\0dev-guard\0")?.1.trim_end_matches('\0');
             status.contains(&parent).then(|| mark.to_owned())
         });
         traces.marks.extend(guards);
@@ -109,14 +90,10 @@ impl Goalpost {
         let ending = format!("\0{}\0", arguments.join("\0"));
         let parent = format!("PPid:\t{}\n", self.child.id());
         let found = processes().filter(|path| {
-            let has = |file, text: &str| {
-                fs::read_to_string(path.join(file)).is_ok_and(|all| all.contains(text))
-            };
+            let has = |file, text: &str| fs::read_to_string(path.join(file)).is_ok_and(|all| all.contains(text));
             has("status", &parent) && has("cmdline", &ending)
         });
-        found
-            .map(|path| Pid::from_raw(path.file_name().unwrap().to_str().unwrap().parse().unwrap()))
-            .collect()
+        found.map(|path| Pid::from_raw(path.file_name().unwrap().to_str().unwrap().parse().unwrap())).collect()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -127,10 +104,7 @@ impl Goalpost {
     pub fn file(&mut self, name: &str) -> String {
         let path = self.path(name);
         wait_until(Duration::from_secs(60), || {
-            assert!(
-                self.child.try_wait().unwrap().is_none(),
-                "goalpost ended early"
-            );
+            assert!(self.child.try_wait().unwrap().is_none(), "goalpost ended early");
             path.exists()
         });
         fs::read_to_string(path).unwrap()
@@ -161,15 +135,9 @@ impl Traces {
         let secrets = fs::read_to_string(dir.join("secrets.json")).unwrap();
         let secrets: serde_json::Value = serde_json::from_str(&secrets).unwrap();
         let ports = secrets["ports"].as_object().unwrap().values();
-        let ports: Vec<u16> = ports
-            .map(|port| port.as_u64().unwrap().try_into().unwrap())
-            .collect();
+        let ports: Vec<u16> = ports.map(|port| port.as_u64().unwrap().try_into().unwrap()).collect();
         assert!(ports.len() >= 6, "{ports:?}");
-        let traces = Self {
-            marks: vec![mark],
-            ports,
-            dir,
-        };
+        let traces = Self { marks: vec![mark], ports, dir };
         assert!(traces.processes().len() >= 4, "{:?}", traces.processes());
         traces
     }
@@ -207,13 +175,7 @@ impl Traces {
         };
         processes()
             .filter(|path| has(path.join("environ")) || has(path.join("cmdline")))
-            .map(|path| {
-                format!(
-                    "{} {:?}",
-                    path.display(),
-                    fs::read_to_string(path.join("cmdline"))
-                )
-            })
+            .map(|path| format!("{} {:?}", path.display(), fs::read_to_string(path.join("cmdline"))))
             .collect()
     }
 }
@@ -226,10 +188,7 @@ pub fn enterable_directory() -> tempfile::TempDir {
 }
 
 fn processes() -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path());
+    let entries = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     entries.filter(|path| path.join("cmdline").exists())
 }
 
@@ -237,8 +196,7 @@ fn processes() -> impl Iterator<Item = PathBuf> {
 pub fn variable(environment: &str, name: &str) -> String {
     let mut lines = environment.lines();
     let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    line.unwrap_or_else(|| panic!("no {name} in {environment}"))
-        .to_owned()
+    line.unwrap_or_else(|| panic!("no {name} in {environment}")).to_owned()
 }
 
 /// Polls until `done`, at most for `limit`.
@@ -252,16 +210,8 @@ pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) {
 
 /// Whether somebody listens at the host and port of an address.
 pub fn listens(address: &str) -> bool {
-    let host = address
-        .rsplit('@')
-        .next()
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap();
-    host.to_socket_addrs()
-        .unwrap()
-        .any(|address| TcpStream::connect(address).is_ok())
+    let host = address.rsplit('@').next().unwrap().split('/').next().unwrap();
+    host.to_socket_addrs().unwrap().any(|address| TcpStream::connect(address).is_ok())
 }
 
 pub fn exists(path: impl AsRef<Path>) -> bool {

@@ -11,8 +11,7 @@ use crate::goalpost::{Goalpost, exists, listens, variable, wait_until};
 const WAIT: &str = "env > env.new; mv env.new env; until [ -e go ]; do sleep 0.05; done; exit 7";
 
 /// Ends in its own way when it is asked to.
-const TRAP: &str =
-    "trap 'exit 9' TERM; env > env.new; mv env.new env; while :; do sleep 0.05; done";
+const TRAP: &str = "trap 'exit 9' TERM; env > env.new; mv env.new env; while :; do sleep 0.05; done";
 
 /// Asks to be left alone, and leaves a child that asks the same.
 const STUBBORN: &str = "trap '' TERM HUP INT; sleep 300 & env > env.new; mv env.new env; wait";
@@ -28,9 +27,7 @@ async fn the_command_finds_servers_and_its_exit_code_is_passed_on() {
     let traces = goalpost.traces(goalpost.stack_directory().unwrap());
 
     let database = variable(&environment, "DATABASE_URL");
-    let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls)
-        .await
-        .unwrap();
+    let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.unwrap();
     let rows = async {
         let settings = "SELECT current_setting('fsync'), current_setting('max_connections')";
         client.query_one(settings, &[]).await.unwrap()
@@ -41,29 +38,15 @@ async fn the_command_finds_servers_and_its_exit_code_is_passed_on() {
     };
     assert_eq!((row.get(0), row.get(1)), ("on", "300"));
     let wrong = database.replace("postgres:", "postgres:wrong");
-    assert!(
-        tokio_postgres::connect(&wrong, tokio_postgres::NoTls)
-            .await
-            .is_err()
-    );
+    assert!(tokio_postgres::connect(&wrong, tokio_postgres::NoTls).await.is_err());
 
     assert!(listens(&variable(&environment, "AMQP_URL")));
     let management = variable(&environment, "AMQP_MANAGEMENT_URL");
-    let who = reqwest::get(format!("{management}/api/whoami"))
-        .await
-        .unwrap();
+    let who = reqwest::get(format!("{management}/api/whoami")).await.unwrap();
     assert_eq!(who.status(), 200);
-    assert!(
-        devstack::broker::queue_totals(&management, "/")
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(devstack::broker::queue_totals(&management, "/").await.unwrap().is_empty());
 
-    assert!(
-        !exists(goalpost.path(".goalpost")),
-        "servers alone publish nothing"
-    );
+    assert!(!exists(goalpost.path(".goalpost")), "servers alone publish nothing");
     std::fs::write(goalpost.path("go"), "").unwrap();
     assert_eq!(goalpost.end().code(), Some(7));
     assert_eq!(traces.left(), Vec::<String>::new());
@@ -93,9 +76,7 @@ fn a_killed_goalpost_leaves_nothing() {
 fn a_start_that_is_interrupted_leaves_nothing() {
     let mut goalpost = Goalpost::start(["dev", "--servers-only"]);
     wait_until(Duration::from_secs(20), || {
-        goalpost
-            .stack_directory()
-            .is_some_and(|dir| dir.join("rabbitmq/mnesia").exists())
+        goalpost.stack_directory().is_some_and(|dir| dir.join("rabbitmq/mnesia").exists())
     });
     let traces = goalpost.traces(goalpost.stack_directory().unwrap());
     goalpost.signal(Signal::SIGTERM);
@@ -105,10 +86,7 @@ fn a_start_that_is_interrupted_leaves_nothing() {
 
 #[test]
 fn servers_of_the_environment_are_used_as_they_are() {
-    let named = [
-        ("DATABASE_URL", "postgres://a@127.0.0.1/b"),
-        ("AMQP_URL", "amqp://127.0.0.1/c"),
-    ];
+    let named = [("DATABASE_URL", "postgres://a@127.0.0.1/b"), ("AMQP_URL", "amqp://127.0.0.1/c")];
     let args = ["dev", "--servers-only", "--", "sh", "-c", "env > env"];
     let mut goalpost = Goalpost::start_with(args, &named);
     assert!(goalpost.end().success());
@@ -121,10 +99,7 @@ fn servers_of_the_environment_are_used_as_they_are() {
 
 #[test]
 fn a_command_that_does_not_exist_is_127() {
-    let named = [
-        ("DATABASE_URL", "postgres://a@127.0.0.1/b"),
-        ("AMQP_URL", "amqp://127.0.0.1/c"),
-    ];
+    let named = [("DATABASE_URL", "postgres://a@127.0.0.1/b"), ("AMQP_URL", "amqp://127.0.0.1/c")];
     let mut goalpost = Goalpost::start_with(["dev", "--servers-only", "--", "no-such"], &named);
     assert_eq!(goalpost.end().code(), Some(127));
 }
