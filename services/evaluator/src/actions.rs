@@ -47,27 +47,19 @@ pub async fn start(db: &Db, tenant: TenantId, id: ActionId) -> Result<Action, Er
 
 async fn start_in(tx: &Tx, tenant: &TenantId, id: ActionId) -> Result<Action, Error> {
     // Which enrollment and which workflow an action belongs to never changes.
-    let action = actions::find(tx, tenant, id)
-        .await?
-        .ok_or(Error::ActionNotFound)?;
-    let enrollment = enrollments::find(tx, tenant, action.enrollment_id)
-        .await?
-        .ok_or(Error::ActionNotFound)?;
+    let action = actions::find(tx, tenant, id).await?.ok_or(Error::ActionNotFound)?;
+    let enrollment = enrollments::find(tx, tenant, action.enrollment_id).await?.ok_or(Error::ActionNotFound)?;
     locks::share_workflows(tx, tenant, [enrollment.workflow_id]).await?;
     locked_and_active(tx, tenant, enrollment.id).await?;
     let workflow = workflows::find(tx, tenant, enrollment.workflow_id).await?;
-    let started = actions::find(tx, tenant, id)
-        .await?
-        .map(|action| action.status);
+    let started = actions::find(tx, tenant, id).await?.map(|action| action.status);
     if started != Some(ActionStatus::Pending) {
         return Err(Error::ActionNotPending);
     }
     if workflow.is_none_or(|workflow| workflow.status != WorkflowStatus::Active) {
         return Err(Error::WorkflowNotActive);
     }
-    actions::start(tx, tenant, id)
-        .await?
-        .ok_or(Error::ActionNotPending)
+    actions::start(tx, tenant, id).await?.ok_or(Error::ActionNotPending)
 }
 
 /// How a worker closes a running action.
@@ -87,12 +79,7 @@ impl Outcome {
 }
 
 /// Closes a running action, whether or not its enrollment has ended meanwhile. The same outcome again changes nothing.
-pub async fn finish(
-    db: &Db,
-    tenant: TenantId,
-    id: ActionId,
-    outcome: Outcome,
-) -> Result<Action, Error> {
+pub async fn finish(db: &Db, tenant: TenantId, id: ActionId, outcome: Outcome) -> Result<Action, Error> {
     let scope = Scope::Tenant(tenant.clone());
     db.run_tx("finish_action", scope, move |tx| {
         let tenant = tenant.clone();

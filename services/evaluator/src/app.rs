@@ -19,25 +19,13 @@ const QUEUES: &[Queue] = &[Queue::EvaluatorEvents, Queue::EvaluatorCommands];
 /// Starts the service: opens its ports, spawns its tasks and returns. Nothing is consumed before the database was found to be as
 /// it must be.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
-    let Context {
-        settings,
-        tasks,
-        shutdown,
-        handle,
-        metrics: exposed,
-        ..
-    } = context;
+    let Context { settings, tasks, shutdown, handle, metrics: exposed, .. } = context;
     let db = Db::connect(&settings.database, "evaluator", handle.clone())?;
     let bus = Bus::connect(settings.bus, QUEUES, shutdown.draining(), handle);
     let gate = Gate::new(&shutdown);
 
     let (data, keys) = (Data::new(db.clone()), Data::new(Keys::new(db.clone())));
-    let admin = admin(
-        AdminPort::new(exposed.registry),
-        &db,
-        &bus,
-        (&gate, &shutdown),
-    );
+    let admin = admin(AdminPort::new(exposed.registry), &db, &bus, (&gate, &shutdown));
     let bound = web::bind(&settings.http, admin, move |config| {
         config.app_data(data.clone()).app_data(keys.clone());
         api::routes(config);
@@ -50,51 +38,28 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     };
     tasks.spawn("self_check", gate.clone().keep(ask));
     consume(&db, &bus, settings.evaluation, &tasks, &gate);
-    tasks.spawn_last(
-        "relay",
-        Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()),
-    );
+    tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()));
     Ok(())
 }
 
 fn consume(db: &Db, bus: &Bus, settings: EvaluationSettings, tasks: &Tasks, gate: &Gate) {
     let metrics = Metrics::new();
-    let bounds = Bounds {
-        transaction_pairs: settings.transaction_pairs,
-        transactions_at_once: settings.transactions_at_once,
-    };
-    let configurations = Arc::new(Configurations::new(
-        db.clone(),
-        metrics.clone(),
-        settings.max_tenants,
-    ));
+    let bounds =
+        Bounds { transaction_pairs: settings.transaction_pairs, transactions_at_once: settings.transactions_at_once };
+    let configurations = Arc::new(Configurations::new(db.clone(), metrics.clone(), settings.max_tenants));
     let evaluator = Evaluator::new(db.clone(), metrics.clone(), bounds);
     let spawn = |name, handler: Arc<dyn Handler>, consume: Consume| {
         let consumed = bus.consume(consume, handler, db.dead_letters());
         tasks.spawn(name, gate.clone().once_open(consumed));
     };
-    let commands = Commands {
-        db: db.clone(),
-        configurations: Arc::clone(&configurations),
-        evaluator: evaluator.clone(),
-    };
-    let rechecks = Consume {
-        queue: Queue::EvaluatorCommands,
-        max_messages: settings.max_rechecks,
-        prefetch: settings.prefetch,
-    };
+    let commands =
+        Commands { db: db.clone(), configurations: Arc::clone(&configurations), evaluator: evaluator.clone() };
+    let rechecks =
+        Consume { queue: Queue::EvaluatorCommands, max_messages: settings.max_rechecks, prefetch: settings.prefetch };
     spawn("commands", Arc::new(commands), rechecks);
-    let events = Arc::new(EventsStored {
-        configurations,
-        evaluator,
-        metrics,
-        max_events: settings.max_events,
-    });
-    let chunks = Consume {
-        queue: Queue::EvaluatorEvents,
-        max_messages: settings.max_messages,
-        prefetch: settings.prefetch,
-    };
+    let events = Arc::new(EventsStored { configurations, evaluator, metrics, max_events: settings.max_events });
+    let chunks =
+        Consume { queue: Queue::EvaluatorEvents, max_messages: settings.max_messages, prefetch: settings.prefetch };
     for _ in 0..settings.consumers {
         spawn("events", Arc::clone(&events) as Arc<dyn Handler>, chunks);
     }

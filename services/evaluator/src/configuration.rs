@@ -4,9 +4,7 @@
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::configuration::{self as store, Entry, LiveGoal, Needed};
-use domain::goal::{
-    CompiledGoal, Criteria, Directory, Goal, GoalType, TenantRules, Within, fold_name,
-};
+use domain::goal::{CompiledGoal, Criteria, Directory, Goal, GoalType, TenantRules, Within, fold_name};
 use domain::ids::{TenantId, WorkflowId};
 use domain::json::{Json, Limits};
 use domain::workflow::Workflow;
@@ -52,11 +50,7 @@ impl Known {
         self.looked += 1;
         self.tenants.insert(tenant, (self.looked, configuration));
         while self.tenants.len() > most.max(1) {
-            let oldest = self
-                .tenants
-                .iter()
-                .min_by_key(|(_, (used, _))| *used)
-                .map(|(tenant, _)| tenant.clone());
+            let oldest = self.tenants.iter().min_by_key(|(_, (used, _))| *used).map(|(tenant, _)| tenant.clone());
             if let Some(oldest) = oldest {
                 self.tenants.remove(&oldest);
             }
@@ -70,12 +64,7 @@ pub type Fresh = HashMap<TenantId, Result<Arc<Configuration>, Error>>;
 
 impl Configurations {
     pub fn new(db: Db, metrics: Metrics, most_tenants: usize) -> Self {
-        Self {
-            db,
-            metrics,
-            most_tenants,
-            known: Mutex::default(),
-        }
+        Self { db, metrics, most_tenants, known: Mutex::default() }
     }
 
     /// The configurations of tenants, as of now: one read of their epochs, and a load of those that moved. Call it after the
@@ -85,11 +74,7 @@ impl Configurations {
         let mut fresh = Fresh::new();
         let mut moved = Vec::new();
         for (tenant, epoch) in epochs {
-            let known = self
-                .known
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&tenant, epoch);
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant, epoch);
             match known {
                 Some(configuration) => drop(fresh.insert(tenant, Ok(configuration))),
                 None => moved.push(tenant),
@@ -111,17 +96,13 @@ impl Configurations {
     async fn epochs(&self, tenants: Vec<TenantId>) -> Result<HashMap<TenantId, i64>, Error> {
         let tenants: Arc<[TenantId]> = tenants.into();
         self.db
-            .run_tx(
-                "read_epochs",
-                Scope::System("epochs of a micro-batch's tenants"),
-                move |tx| {
-                    let tenants = Arc::clone(&tenants);
-                    Box::pin(async move {
-                        let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
-                        Ok(store::epochs(tx, &tenants).await?)
-                    })
-                },
-            )
+            .run_tx("read_epochs", Scope::System("epochs of a micro-batch's tenants"), move |tx| {
+                let tenants = Arc::clone(&tenants);
+                Box::pin(async move {
+                    let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
+                    Ok(store::epochs(tx, &tenants).await?)
+                })
+            })
             .await
     }
 
@@ -150,17 +131,9 @@ impl Configurations {
         let configuration = tokio::task::spawn_blocking(move || {
             let directory = Arc::new(directory(entries));
             let workflows = compile(&of, goals, &directory, &head.currency, &metrics);
-            Configuration {
-                epoch: head.epoch,
-                rules: TenantRules::build(workflows),
-                directory,
-            }
+            Configuration { epoch: head.epoch, rules: TenantRules::build(workflows), directory }
         });
-        let configuration = Arc::new(
-            configuration
-                .await
-                .map_err(|_| pg::Error::Panicked("load_configuration"))?,
-        );
+        let configuration = Arc::new(configuration.await.map_err(|_| pg::Error::Panicked("load_configuration"))?);
         tracing::debug!(%tenant, epoch = configuration.epoch, workflows = configuration.rules.workflows().len(), "configuration loaded");
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.put(tenant, Arc::clone(&configuration), self.most_tenants);
@@ -177,10 +150,7 @@ pub async fn under_fence(
     known: &Configuration,
     metrics: &Metrics,
 ) -> Result<HashMap<WorkflowId, Workflow>, Error> {
-    let (head, goals) = futures_util::try_join!(
-        store::head(tx, tenant),
-        store::live_goals_of(tx, tenant, workflows)
-    )?;
+    let (head, goals) = futures_util::try_join!(store::head(tx, tenant), store::live_goals_of(tx, tenant, workflows))?;
     let Some(head) = head else {
         return Ok(HashMap::new());
     };
@@ -188,15 +158,10 @@ pub async fn under_fence(
     let directory = if head.epoch == known.epoch {
         Arc::clone(&known.directory)
     } else {
-        Arc::new(directory(
-            store::directory(tx, tenant, &needed(&goals)).await?,
-        ))
+        Arc::new(directory(store::directory(tx, tenant, &needed(&goals)).await?))
     };
     let workflows = compile(tenant, goals, &directory, &head.currency, metrics);
-    Ok(workflows
-        .into_iter()
-        .map(|workflow| (workflow.id, workflow))
-        .collect())
+    Ok(workflows.into_iter().map(|workflow| (workflow.id, workflow)).collect())
 }
 
 /// What goals need of the directory.
@@ -210,14 +175,10 @@ pub fn needed(goals: &[LiveGoal]) -> Needed {
         match goal.goal_type.parse() {
             Ok(GoalType::TagAdded) => {
                 needed.tag_ids.extend(text("tag_id").map(str::to_owned));
-                needed
-                    .folded_tag_names
-                    .extend(text("tag_name").map(fold_name));
+                needed.folded_tag_names.extend(text("tag_name").map(fold_name));
                 needed.all_tags |= text("tag_pattern").is_some();
             }
-            Ok(GoalType::PipelineStageReached) => {
-                needed.stage_ids.extend(text("stage_id").map(str::to_owned))
-            }
+            Ok(GoalType::PipelineStageReached) => needed.stage_ids.extend(text("stage_id").map(str::to_owned)),
             _ => {}
         }
     }
@@ -229,11 +190,7 @@ pub fn directory(entries: Vec<Entry>) -> Directory {
     for entry in entries {
         match entry {
             Entry::Tag { id, name } => directory.add_tag(&id, &name),
-            Entry::Stage {
-                id,
-                pipeline_id,
-                position,
-            } => directory.add_stage(&id, &pipeline_id, position),
+            Entry::Stage { id, pipeline_id, position } => directory.add_stage(&id, &pipeline_id, position),
         }
     }
     directory
@@ -265,51 +222,21 @@ fn compile(
     workflows
 }
 
-fn workflow(
-    id: WorkflowId,
-    goals: Vec<LiveGoal>,
-    directory: &Directory,
-    currency: &str,
-) -> Result<Workflow, String> {
+fn workflow(id: WorkflowId, goals: Vec<LiveGoal>, directory: &Directory, currency: &str) -> Result<Workflow, String> {
     let first = goals.first().ok_or("it has no goals")?;
-    let status = first
-        .workflow_status
-        .parse()
-        .map_err(|error| format!("status: {error}"))?;
-    let logic =
-        serde_json::from_str(&first.goal_logic).map_err(|error| format!("goal_logic: {error}"))?;
-    let goals = goals
-        .into_iter()
-        .map(|goal| compiled(goal, directory, currency))
-        .collect::<Result<_, _>>()?;
-    Ok(Workflow {
-        id,
-        status,
-        logic,
-        goals,
-    })
+    let status = first.workflow_status.parse().map_err(|error| format!("status: {error}"))?;
+    let logic = serde_json::from_str(&first.goal_logic).map_err(|error| format!("goal_logic: {error}"))?;
+    let goals = goals.into_iter().map(|goal| compiled(goal, directory, currency)).collect::<Result<_, _>>()?;
+    Ok(Workflow { id, status, logic, goals })
 }
 
-pub fn compiled(
-    goal: LiveGoal,
-    directory: &Directory,
-    currency: &str,
-) -> Result<CompiledGoal, String> {
-    let of_goal =
-        |what: &str, why: &dyn std::fmt::Display| format!("goal {}, {what}: {why}", goal.goal_id);
-    let goal_type = goal
-        .goal_type
-        .parse()
-        .map_err(|error| of_goal("type", &error))?;
-    let criteria = Json::parse(&goal.criteria, &Limits::CRITERIA)
-        .map_err(|fault| of_goal("criteria", &fault))?;
-    let criteria =
-        Criteria::parse(goal_type, &criteria).map_err(|fault| of_goal("criteria", &fault))?;
-    let within = goal
-        .within_seconds
-        .map(Within::from_seconds)
-        .transpose()
-        .map_err(|fault| of_goal("within", &fault))?;
+pub fn compiled(goal: LiveGoal, directory: &Directory, currency: &str) -> Result<CompiledGoal, String> {
+    let of_goal = |what: &str, why: &dyn std::fmt::Display| format!("goal {}, {what}: {why}", goal.goal_id);
+    let goal_type = goal.goal_type.parse().map_err(|error| of_goal("type", &error))?;
+    let criteria = Json::parse(&goal.criteria, &Limits::CRITERIA).map_err(|fault| of_goal("criteria", &fault))?;
+    let criteria = Criteria::parse(goal_type, &criteria).map_err(|fault| of_goal("criteria", &fault))?;
+    let within =
+        goal.within_seconds.map(Within::from_seconds).transpose().map_err(|fault| of_goal("within", &fault))?;
     let goal = Goal {
         id: goal.goal_id.into(),
         goal_type,
@@ -322,4 +249,40 @@ pub fn compiled(
         active: true,
     };
     Ok(goal.compile(directory, currency))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn tenant(name: &str) -> TenantId {
+        name.parse().unwrap()
+    }
+
+    fn configuration(epoch: i64) -> Arc<Configuration> {
+        Arc::new(Configuration { epoch, rules: TenantRules::build(Vec::new()), directory: Arc::default() })
+    }
+
+    #[test]
+    fn only_the_epoch_that_was_read_is_known() {
+        let mut known = Known::default();
+        known.put(tenant("a"), configuration(3), 10);
+        assert!(known.get(&tenant("a"), 3).is_some());
+        assert!(known.get(&tenant("a"), 4).is_none());
+        assert!(known.get(&tenant("a"), 2).is_none(), "a restored database counts from an earlier one");
+        assert!(known.get(&tenant("b"), 3).is_none());
+    }
+
+    #[test]
+    fn the_tenant_that_was_not_asked_for_the_longest_makes_room() {
+        let mut known = Known::default();
+        for name in ["a", "b"] {
+            known.put(tenant(name), configuration(1), 2);
+        }
+        assert!(known.get(&tenant("a"), 1).is_some());
+        known.put(tenant("c"), configuration(1), 2);
+        assert!(known.get(&tenant("b"), 1).is_none());
+        assert!(known.get(&tenant("a"), 1).is_some() && known.get(&tenant("c"), 1).is_some());
+    }
 }

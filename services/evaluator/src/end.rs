@@ -20,12 +20,7 @@ pub struct End {
 
 /// Ends an active enrollment. One that has ended with the same status already is answered as it is: a repeated request
 /// changes nothing.
-pub async fn end(
-    db: &Db,
-    tenant: TenantId,
-    id: EnrollmentId,
-    end: End,
-) -> Result<Enrollment, Error> {
+pub async fn end(db: &Db, tenant: TenantId, id: EnrollmentId, end: End) -> Result<Enrollment, Error> {
     let (scope, db_of_outbox) = (Scope::Tenant(tenant.clone()), db.clone());
     db.run_tx("end_enrollment", scope, move |tx| {
         let (tenant, end, db) = (tenant.clone(), end.clone(), db_of_outbox.clone());
@@ -34,34 +29,20 @@ pub async fn end(
     .await
 }
 
-async fn end_in(
-    db: &Db,
-    tx: &Tx,
-    tenant: &TenantId,
-    id: EnrollmentId,
-    end: &End,
-) -> Result<Enrollment, Error> {
+async fn end_in(db: &Db, tx: &Tx, tenant: &TenantId, id: EnrollmentId, end: &End) -> Result<Enrollment, Error> {
     if !enrollments::lock(tx, tenant, id).await? {
         return Err(Error::EnrollmentNotFound);
     }
-    let before = enrollments::find(tx, tenant, id)
-        .await?
-        .ok_or(Error::EnrollmentNotFound)?;
+    let before = enrollments::find(tx, tenant, id).await?.ok_or(Error::EnrollmentNotFound)?;
     if before.status != EnrollmentStatus::Active {
         let repeated = before.exit_reason == Some(end.exit_reason);
-        return if repeated {
-            Ok(before)
-        } else {
-            Err(Error::EnrollmentExited)
-        };
+        return if repeated { Ok(before) } else { Err(Error::EnrollmentExited) };
     }
-    let mut ended =
-        enrollments::end(tx, tenant, &[id], end.exit_reason, end.reason.as_deref()).await?;
+    let mut ended = enrollments::end(tx, tenant, &[id], end.exit_reason, end.reason.as_deref()).await?;
     let ended = ended.pop().ok_or(Error::EnrollmentExited)?;
     let mut cancelled = actions::cancel(tx, tenant, &[id]).await?;
     if let Some(actions) = cancelled.remove(&id) {
-        db.add_to_outbox(tx, &[cancellation(tenant, &ended, actions)])
-            .await?;
+        db.add_to_outbox(tx, &[cancellation(tenant, &ended, actions)]).await?;
     }
     Ok(ended)
 }

@@ -81,18 +81,8 @@ pub async fn enroll(
         let scope = Scope::Tenant(tenant.clone());
         let outcome = db
             .run_tx("enroll", scope, move |tx| {
-                let (tenant, requests, db) =
-                    (tenant.clone(), Arc::clone(&requests), db_of_outbox.clone());
-                Box::pin(async move {
-                    Enrolling {
-                        db: &db,
-                        tx,
-                        tenant: &tenant,
-                        workflow,
-                    }
-                    .enroll(&requests)
-                    .await
-                })
+                let (tenant, requests, db) = (tenant.clone(), Arc::clone(&requests), db_of_outbox.clone());
+                Box::pin(async move { Enrolling { db: &db, tx, tenant: &tenant, workflow }.enroll(&requests).await })
             })
             .await;
         match outcome {
@@ -112,9 +102,7 @@ struct Enrolling<'a> {
 
 impl Enrolling<'_> {
     async fn enroll(&self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
-        let workflow = workflows::find(self.tx, self.tenant, self.workflow)
-            .await?
-            .ok_or(Error::WorkflowNotFound)?;
+        let workflow = workflows::find(self.tx, self.tenant, self.workflow).await?.ok_or(Error::WorkflowNotFound)?;
         planning::anew(self.tx).await?;
         let now = judged::clock(self.tx).await?;
         let in_future = |request: &Request| request.enrolled_at.is_some_and(|at| at > now);
@@ -125,13 +113,9 @@ impl Enrolling<'_> {
             wanted.entry(&request.contact_id).or_insert(request);
         }
         let mut outcomes = HashMap::new();
-        let open = self
-            .without_earlier(&wanted, workflow.allow_reentry, &mut outcomes)
-            .await?;
-        let since: Vec<(&ContactId, OffsetDateTime)> = open
-            .iter()
-            .map(|request| (&request.contact_id, request.enrolled_at.unwrap_or(now)))
-            .collect();
+        let open = self.without_earlier(&wanted, workflow.allow_reentry, &mut outcomes).await?;
+        let since: Vec<(&ContactId, OffsetDateTime)> =
+            open.iter().map(|request| (&request.contact_id, request.enrolled_at.unwrap_or(now))).collect();
         let mut holding = on_enroll::holding(self.tx, self.tenant, self.workflow, &since).await?;
         let mut entering = Vec::new();
         for request in open {
@@ -143,8 +127,7 @@ impl Enrolling<'_> {
             }
         }
         holding.retain(|_, held| held.on_enroll == OnEnroll::Exit);
-        self.enter(&entering, workflow.allow_reentry, &holding, &mut outcomes)
-            .await?;
+        self.enter(&entering, workflow.allow_reentry, &holding, &mut outcomes).await?;
         answers(requests, in_future, &outcomes)
     }
 
@@ -159,9 +142,7 @@ impl Enrolling<'_> {
         let mut open = Vec::new();
         for (&contact, &request) in wanted {
             let outcome = match earlier.get(contact) {
-                Some(Standing {
-                    active: Some(id), ..
-                }) => Outcome::Existing(*id),
+                Some(Standing { active: Some(id), .. }) => Outcome::Existing(*id),
                 Some(Standing { ended: true, .. }) if !allow_reentry => Outcome::ReentryNotAllowed,
                 _ => {
                     open.push(request);
@@ -179,9 +160,7 @@ impl Enrolling<'_> {
     ) -> Result<HashMap<ContactId, Standing>, Error> {
         let contacts: Vec<&str> = contacts.map(ContactId::as_str).collect();
         let mut standing: HashMap<ContactId, Standing> = HashMap::new();
-        for (contact, id, active) in
-            enrollments::standing(self.tx, self.tenant, self.workflow, &contacts).await?
-        {
+        for (contact, id, active) in enrollments::standing(self.tx, self.tenant, self.workflow, &contacts).await? {
             let entry = standing.entry(contact).or_default();
             if active {
                 entry.active = Some(id);
@@ -202,22 +181,15 @@ impl Enrolling<'_> {
     ) -> Result<(), Error> {
         let new: Vec<New> = entering.iter().map(|request| new(request)).collect();
         let made = enrollments::insert(self.tx, self.tenant, self.workflow, &new).await?;
-        let made: HashMap<ContactId, Enrollment> = made
-            .into_iter()
-            .map(|e| (e.contact_id.clone(), e))
-            .collect();
+        let made: HashMap<ContactId, Enrollment> = made.into_iter().map(|e| (e.contact_id.clone(), e)).collect();
         // Others may have come first, or have come and gone, since the first look.
         let now_there = if made.len() < new.len() || !allow_reentry {
-            self.standing(entering.iter().map(|request| &request.contact_id))
-                .await?
+            self.standing(entering.iter().map(|request| &request.contact_id)).await?
         } else {
             HashMap::new()
         };
         for request in entering {
-            let there = now_there
-                .get(&request.contact_id)
-                .copied()
-                .unwrap_or_default();
+            let there = now_there.get(&request.contact_id).copied().unwrap_or_default();
             match made.get(&request.contact_id) {
                 Some(_) if there.ended && !allow_reentry => return Err(Error::Overtaken),
                 Some(_) => {}
@@ -227,24 +199,13 @@ impl Enrolling<'_> {
                 }
             }
         }
-        let (satisfied, active): (Vec<Enrollment>, Vec<Enrollment>) = made
-            .into_values()
-            .partition(|enrollment| holding.contains_key(&enrollment.contact_id));
+        let (satisfied, active): (Vec<Enrollment>, Vec<Enrollment>) =
+            made.into_values().partition(|enrollment| holding.contains_key(&enrollment.contact_id));
         self.tell(entering, &active).await?;
         let ids: Vec<EnrollmentId> = satisfied.iter().map(|enrollment| enrollment.id).collect();
-        let ended = enrollments::end(
-            self.tx,
-            self.tenant,
-            &ids,
-            ExitReason::AlreadySatisfied,
-            None,
-        )
-        .await?;
+        let ended = enrollments::end(self.tx, self.tenant, &ids, ExitReason::AlreadySatisfied, None).await?;
         for enrollment in active.into_iter().chain(ended) {
-            outcomes.insert(
-                enrollment.contact_id.clone(),
-                Outcome::Created(Box::new(enrollment)),
-            );
+            outcomes.insert(enrollment.contact_id.clone(), Outcome::Created(Box::new(enrollment)));
         }
         Ok(())
     }
@@ -252,10 +213,8 @@ impl Enrolling<'_> {
     /// The fact of each enrollment, and the rechecks: no event can fall between an enrollment and its evaluation. Nothing is
     /// told of an enrollment that ended with its beginning: nobody is to act on it.
     async fn tell(&self, entering: &[&Request], active: &[Enrollment]) -> Result<(), Error> {
-        let steps: HashMap<&ContactId, Option<&Step>> = entering
-            .iter()
-            .map(|request| (&request.contact_id, request.current_step.as_ref()))
-            .collect();
+        let steps: HashMap<&ContactId, Option<&Step>> =
+            entering.iter().map(|request| (&request.contact_id, request.current_step.as_ref())).collect();
         let ids: Vec<EnrollmentId> = active.iter().map(|enrollment| enrollment.id).collect();
         let mut messages = recheck::commands(self.tenant, self.workflow, &ids);
         messages.extend(active.iter().map(|enrollment| {
@@ -310,12 +269,10 @@ fn answers(
             continue;
         }
         let again = !answered.insert(&request.contact_id);
-        answers.push(
-            match outcomes.get(&request.contact_id).ok_or(Error::Overtaken)? {
-                Outcome::Created(enrollment) if again => Outcome::Existing(enrollment.id),
-                outcome => outcome.clone(),
-            },
-        );
+        answers.push(match outcomes.get(&request.contact_id).ok_or(Error::Overtaken)? {
+            Outcome::Created(enrollment) if again => Outcome::Existing(enrollment.id),
+            outcome => outcome.clone(),
+        });
     }
     Ok(answers)
 }

@@ -1,6 +1,5 @@
 //! What can go wrong here, and what each thing is called: the code is the same in the answer, the log and the metric.
 
-use domain::fault::Fault;
 use domain::ids::EnrollmentId;
 
 /// A failure of a use case.
@@ -24,8 +23,6 @@ pub enum Error {
     ActionNotPending,
     #[error("the action is not running")]
     ActionNotRunning,
-    #[error("{0}")]
-    Invalid(Fault),
     /// Something changed between two statements of the transaction; the whole of it is to be run again.
     #[error("other requests kept changing the same enrollments")]
     Overtaken,
@@ -46,7 +43,6 @@ impl Error {
             Self::WorkflowNotActive => "workflow_not_active",
             Self::ActionNotPending => "action_not_pending",
             Self::ActionNotRunning => "action_not_running",
-            Self::Invalid(fault) => fault.code,
             Self::Overtaken => "overtaken",
             Self::Database(error) if error.is_unavailable() => "database_unavailable",
             Self::Database(_) => "internal",

@@ -26,10 +26,7 @@ pub struct Bounds {
 #[derive(Debug)]
 pub enum Failure {
     /// Something is away; the nominations are to come again.
-    Away {
-        messages: Vec<usize>,
-        reason: String,
-    },
+    Away { messages: Vec<usize>, reason: String },
     /// This pair cannot be judged, however often it is tried.
     Poison { messages: Vec<usize>, cause: String },
 }
@@ -46,11 +43,7 @@ type Part = Arc<[(Pair, Cause)]>;
 
 impl Evaluator {
     pub fn new(db: Db, metrics: Metrics, bounds: Bounds) -> Self {
-        Self {
-            db,
-            metrics,
-            bounds,
-        }
+        Self { db, metrics, bounds }
     }
 
     /// Evaluates everything that can be; what could not be is answered. The trouble of one tenant, or of one enrollment, is no
@@ -63,68 +56,37 @@ impl Evaluator {
             Some(self.part(tenant, pairs.into(), Arc::clone(known)))
         });
         let work: Vec<_> = work.collect();
-        let failures = futures_util::stream::iter(work)
-            .buffer_unordered(self.bounds.transactions_at_once.max(1));
-        failures
-            .collect::<Vec<Vec<Failure>>>()
-            .await
-            .into_iter()
-            .flatten()
-            .collect()
+        let failures = futures_util::stream::iter(work).buffer_unordered(self.bounds.transactions_at_once.max(1));
+        failures.collect::<Vec<Vec<Failure>>>().await.into_iter().flatten().collect()
     }
 
     /// One transaction; if the data is to blame, its halves, down to the pair that it is.
-    fn part(
-        &self,
-        tenant: TenantId,
-        part: Part,
-        known: Arc<Configuration>,
-    ) -> BoxFuture<'_, Vec<Failure>> {
+    fn part(&self, tenant: TenantId, part: Part, known: Arc<Configuration>) -> BoxFuture<'_, Vec<Failure>> {
         Box::pin(async move {
-            let error = match self
-                .transaction(tenant.clone(), Arc::clone(&part), Arc::clone(&known))
-                .await
-            {
+            let error = match self.transaction(tenant.clone(), Arc::clone(&part), Arc::clone(&known)).await {
                 Ok(done) => {
                     self.note(&part, &done);
                     return Vec::new();
                 }
                 Err(error) => error,
             };
-            let messages = || {
-                part.iter()
-                    .flat_map(|(_, cause)| cause.messages.iter().copied())
-                    .collect()
-            };
+            let messages = || part.iter().flat_map(|(_, cause)| cause.messages.iter().copied()).collect();
             if !is_poison(&error) {
                 tracing::warn!(%tenant, error = &error as &dyn std::error::Error, "nominations could not be evaluated");
-                return vec![Failure::Away {
-                    messages: messages(),
-                    reason: described(&error),
-                }];
+                return vec![Failure::Away { messages: messages(), reason: described(&error) }];
             }
             if part.len() <= 1 {
                 tracing::error!(%tenant, error = &error as &dyn std::error::Error, "an enrollment cannot be judged");
-                return vec![Failure::Poison {
-                    messages: messages(),
-                    cause: described(&error),
-                }];
+                return vec![Failure::Poison { messages: messages(), cause: described(&error) }];
             }
             let (left, right) = part.split_at(part.len() / 2);
-            let mut failures = self
-                .part(tenant.clone(), left.into(), Arc::clone(&known))
-                .await;
+            let mut failures = self.part(tenant.clone(), left.into(), Arc::clone(&known)).await;
             failures.extend(self.part(tenant, right.into(), known).await);
             failures
         })
     }
 
-    async fn transaction(
-        &self,
-        tenant: TenantId,
-        part: Part,
-        known: Arc<Configuration>,
-    ) -> Result<Done, Error> {
+    async fn transaction(&self, tenant: TenantId, part: Part, known: Arc<Configuration>) -> Result<Done, Error> {
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
         let pairs: Arc<[Pair]> = part.iter().map(|(pair, _)| pair.clone()).collect();
         let scope = Scope::Tenant(tenant.clone());
@@ -132,16 +94,13 @@ impl Evaluator {
             .run_tx("judge", scope, move |tx| {
                 let (db, metrics, known) = (db.clone(), metrics.clone(), Arc::clone(&known));
                 let (tenant, pairs) = (tenant.clone(), Arc::clone(&pairs));
-                Box::pin(
-                    async move { judge_pairs((&db, tx), &tenant, &pairs, &known, &metrics).await },
-                )
+                Box::pin(async move { judge_pairs((&db, tx), &tenant, &pairs, &known, &metrics).await })
             })
             .await
     }
 
     fn note(&self, part: &[(Pair, Cause)], done: &Done) {
-        self.metrics
-            .judged(done.judged, done.exits, done.achievements.iter().copied());
+        self.metrics.judged(done.judged, done.exits, done.achievements.iter().copied());
         let Some((clock, read_at)) = done.clock else {
             return;
         };
@@ -164,8 +123,5 @@ pub fn is_poison(error: &Error) -> bool {
 pub fn described(error: &Error) -> String {
     let error: &dyn std::error::Error = error;
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -30,16 +30,8 @@ pub struct Case<'w> {
 impl Case<'_> {
     /// The events that its open goals wait for.
     fn event_names(&self) -> impl Iterator<Item = &str> {
-        let open = |id: GoalId| {
-            self.recorded
-                .iter()
-                .all(|achievement| achievement.goal_id != id)
-        };
-        self.workflow
-            .goals
-            .iter()
-            .filter(move |goal| open(goal.id()))
-            .map(|goal| goal.event_name())
+        let open = |id: GoalId| self.recorded.iter().all(|achievement| achievement.goal_id != id);
+        self.workflow.goals.iter().filter(move |goal| open(goal.id())).map(|goal| goal.event_name())
     }
 
     /// Judges over these events, which are all that may count up to the last of them. An exit stands, whatever comes later: the
@@ -72,11 +64,7 @@ pub async fn judge_pairs(
     planning::anew(tx).await?;
     locks::share_workflows(tx, tenant, workflows.iter().copied()).await?;
     let workflows = configuration::under_fence(tx, tenant, &workflows, known, metrics).await?;
-    let live = Pairs::of(
-        pairs
-            .iter()
-            .filter(|(workflow, _)| workflows.contains_key(workflow)),
-    );
+    let live = Pairs::of(pairs.iter().filter(|(workflow, _)| workflows.contains_key(workflow)));
     if live.is_empty() {
         return Ok(Done::default());
     }
@@ -88,12 +76,7 @@ pub async fn judge_pairs(
     let clock = Some((now, Instant::now()));
     let events = judge_stored(tx, tenant, &mut cases).await?;
     let (achievements, exits) = record::write((db, tx), tenant, &cases, &events, now).await?;
-    Ok(Done {
-        judged: cases.len(),
-        exits,
-        achievements,
-        clock,
-    })
+    Ok(Done { judged: cases.len(), exits, achievements, clock })
 }
 
 /// The cases, each with what was before; and the database clock, which is after all the locks.
@@ -103,10 +86,7 @@ async fn with_history<'w>(
     locked: Vec<Locked>,
     workflows: &'w HashMap<WorkflowId, Workflow>,
 ) -> Result<(Vec<Case<'w>>, OffsetDateTime), Error> {
-    let pairs: Vec<Pair> = locked
-        .iter()
-        .map(|locked| (locked.workflow_id, locked.contact_id.clone()))
-        .collect();
+    let pairs: Vec<Pair> = locked.iter().map(|locked| (locked.workflow_id, locked.contact_id.clone())).collect();
     let pairs = Pairs::of(&pairs);
     let (achievements, ends, now) = futures_util::try_join!(
         achievements::of_pairs(tx, tenant, &pairs),
@@ -115,10 +95,7 @@ async fn with_history<'w>(
     )?;
     let mut by_pair: HashMap<Pair, Vec<Achievement>> = HashMap::new();
     for achievement in achievements {
-        by_pair
-            .entry((achievement.workflow_id, achievement.contact_id.clone()))
-            .or_default()
-            .push(achievement);
+        by_pair.entry((achievement.workflow_id, achievement.contact_id.clone())).or_default().push(achievement);
     }
     let mut cases = Vec::with_capacity(locked.len());
     for enrollment in locked {
@@ -135,25 +112,13 @@ async fn with_history<'w>(
             id: enrollment.id,
             enrolled_at: enrollment.enrolled_at,
             created_at: enrollment.created_at,
-            already: recorded
-                .iter()
-                .map(|achievement| (achievement.goal_id, achievement.achieved_at))
-                .collect(),
+            already: recorded.iter().map(|achievement| (achievement.goal_id, achievement.achieved_at)).collect(),
             catch_up: false,
             closed_before: ends.get(&pair).copied(),
-            credited: earlier
-                .iter()
-                .map(|achievement| achievement.event_id)
-                .collect(),
+            credited: earlier.iter().map(|achievement| achievement.event_id).collect(),
             active: true,
         };
-        cases.push(Case {
-            enrollment,
-            workflow,
-            recorded,
-            facts,
-            judgement: Judgement::default(),
-        });
+        cases.push(Case { enrollment, workflow, recorded, facts, judgement: Judgement::default() });
     }
     Ok((cases, now))
 }
@@ -166,19 +131,11 @@ async fn judge_stored(tx: &Tx, tenant: &TenantId, cases: &mut [Case<'_>]) -> Res
     let mut of_contact: BTreeMap<ContactId, Vec<usize>> = BTreeMap::new();
     for (place, case) in cases.iter_mut().enumerate() {
         case.judge(&[]);
-        of_contact
-            .entry(case.enrollment.contact_id.clone())
-            .or_default()
-            .push(place);
+        of_contact.entry(case.enrollment.contact_id.clone()).or_default().push(place);
     }
     let mut reading = Reading::default();
     for (contact, places) in &of_contact {
-        let open = || {
-            places
-                .iter()
-                .map(|&place| &cases[place])
-                .filter(|case| case.judgement.exit.is_none())
-        };
+        let open = || places.iter().map(|&place| &cases[place]).filter(|case| case.judgement.exit.is_none());
         if let Some(since) = open().map(|case| case.enrollment.enrolled_at).min() {
             reading.add(contact.clone(), since, open().flat_map(Case::event_names));
         }
@@ -190,20 +147,13 @@ async fn judge_stored(tx: &Tx, tenant: &TenantId, cases: &mut [Case<'_>]) -> Res
                 continue;
             };
             // What meets no goal cannot count: it need not be kept while the rest is read.
-            events.retain(|event| {
-                places
-                    .iter()
-                    .any(|&place| meets(cases[place].workflow, event))
-            });
+            events.retain(|event| places.iter().any(|&place| meets(cases[place].workflow, event)));
             let met = met.entry(contact.clone()).or_default();
             met.append(&mut events);
             for &place in places {
                 cases[place].judge(met);
             }
-            if places
-                .iter()
-                .all(|&place| cases[place].judgement.exit.is_some())
-            {
+            if places.iter().all(|&place| cases[place].judgement.exit.is_some()) {
                 reading.close(&contact);
             }
         }
@@ -212,8 +162,5 @@ async fn judge_stored(tx: &Tx, tenant: &TenantId, cases: &mut [Case<'_>]) -> Res
 }
 
 fn meets(workflow: &Workflow, event: &StoredEvent) -> bool {
-    workflow
-        .goals
-        .iter()
-        .any(|goal| goal.verdict(&event.event_name, &event.properties).is_ok())
+    workflow.goals.iter().any(|goal| goal.verdict(&event.event_name, &event.properties).is_ok())
 }

@@ -13,18 +13,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A page of a workflow's enrollments.
-pub async fn enrollments(
-    db: &Db,
-    tenant: TenantId,
-    listing: enrollments::Listing,
-) -> Result<Vec<Enrollment>, Error> {
+pub async fn enrollments(db: &Db, tenant: TenantId, listing: enrollments::Listing) -> Result<Vec<Enrollment>, Error> {
     let (scope, listing) = (Scope::Tenant(tenant.clone()), Arc::new(listing));
     db.run_tx("list_enrollments", scope, move |tx| {
         let (tenant, listing) = (tenant.clone(), Arc::clone(&listing));
         Box::pin(async move {
-            workflows::find(tx, &tenant, listing.workflow_id)
-                .await?
-                .ok_or(Error::WorkflowNotFound)?;
+            workflows::find(tx, &tenant, listing.workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
             Ok(enrollments::list(tx, &tenant, &listing).await?)
         })
     })
@@ -32,22 +26,13 @@ pub async fn enrollments(
 }
 
 /// An enrollment and what it reached.
-pub async fn enrollment(
-    db: &Db,
-    tenant: TenantId,
-    id: EnrollmentId,
-) -> Result<(Enrollment, Vec<Achievement>), Error> {
+pub async fn enrollment(db: &Db, tenant: TenantId, id: EnrollmentId) -> Result<(Enrollment, Vec<Achievement>), Error> {
     let scope = Scope::Tenant(tenant.clone());
     db.run_snapshot("get_enrollment", scope, move |tx| {
         let tenant = tenant.clone();
         Box::pin(async move {
-            let enrollment = enrollments::find(tx, &tenant, id)
-                .await?
-                .ok_or(Error::EnrollmentNotFound)?;
-            Ok((
-                enrollment,
-                achievements::of_enrollment(tx, &tenant, id).await?,
-            ))
+            let enrollment = enrollments::find(tx, &tenant, id).await?.ok_or(Error::EnrollmentNotFound)?;
+            Ok((enrollment, achievements::of_enrollment(tx, &tenant, id).await?))
         })
     })
     .await
@@ -63,9 +48,7 @@ pub async fn achievements(
     db.run_tx("list_achievements", scope, move |tx| {
         let (tenant, listing) = (tenant.clone(), Arc::clone(&listing));
         Box::pin(async move {
-            workflows::find(tx, &tenant, listing.workflow_id)
-                .await?
-                .ok_or(Error::WorkflowNotFound)?;
+            workflows::find(tx, &tenant, listing.workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
             Ok(achievements::list(tx, &tenant, &listing).await?)
         })
     })
@@ -84,9 +67,7 @@ pub async fn actions(
     db.run_tx("list_actions", scope, move |tx| {
         let tenant = tenant.clone();
         Box::pin(async move {
-            enrollments::find(tx, &tenant, enrollment)
-                .await?
-                .ok_or(Error::EnrollmentNotFound)?;
+            enrollments::find(tx, &tenant, enrollment).await?.ok_or(Error::EnrollmentNotFound)?;
             Ok(actions::list(tx, &tenant, enrollment, before, limit).await?)
         })
     })

@@ -21,18 +21,13 @@ pub struct Metrics {
 impl Metrics {
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("goalpost.evaluator");
-        let counter = |name: &'static str, what: &'static str| {
-            meter.u64_counter(name).with_description(what).build()
-        };
+        let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
         Self {
             received: counter("goal.events.received", "Stored events taken from the bus."),
             evaluations: counter("goal.evaluations", "Enrollments judged."),
             achievements: counter("goal.achievements", "Achievements recorded, by goal type."),
             exits: counter("goal.exits", "Enrollments that left by a goal."),
-            nominations: counter(
-                "goal.nominations",
-                "Pairs of workflow and contact that an event or a recheck named.",
-            ),
+            nominations: counter("goal.nominations", "Pairs of workflow and contact that an event or a recheck named."),
             transactions: counter("goal.evaluation.transactions", "Transactions that judged."),
             unreadable: counter(
                 "goal.configuration.unreadable",
@@ -41,9 +36,7 @@ impl Metrics {
             latency: meter
                 .f64_histogram("goal.evaluation.latency")
                 .with_unit("s")
-                .with_description(
-                    "From the storing of an event that nominated to the commit of its judgement.",
-                )
+                .with_description("From the storing of an event that nominated to the commit of its judgement.")
                 .build(),
         }
     }
@@ -57,18 +50,12 @@ impl Metrics {
     }
 
     /// A transaction that judged has committed.
-    pub fn judged(
-        &self,
-        enrollments: usize,
-        exits: usize,
-        achievements: impl Iterator<Item = GoalType>,
-    ) {
+    pub fn judged(&self, enrollments: usize, exits: usize, achievements: impl Iterator<Item = GoalType>) {
         self.transactions.add(1, &[]);
         self.evaluations.add(count(enrollments), &[]);
         self.exits.add(count(exits), &[]);
         for goal_type in achievements {
-            self.achievements
-                .add(1, &[KeyValue::new("goal_type", goal_type.as_str())]);
+            self.achievements.add(1, &[KeyValue::new("goal_type", goal_type.as_str())]);
         }
     }
 

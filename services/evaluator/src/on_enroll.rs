@@ -62,22 +62,13 @@ pub async fn holding(
             }
         }
     }
-    let held = |(contact, (_, state)): (ContactId, (OffsetDateTime, State))| {
-        Some((contact, rules.first_of(&state)?))
-    };
+    let held = |(contact, (_, state)): (ContactId, (OffsetDateTime, State))| Some((contact, rules.first_of(&state)?));
     Ok(states.into_iter().filter_map(held).collect())
 }
 
 fn says_something(goal: &LiveGoal) -> bool {
-    let of_a_state = matches!(
-        goal.goal_type.parse(),
-        Ok(GoalType::TagAdded | GoalType::PipelineStageReached)
-    );
-    of_a_state
-        && goal
-            .on_enroll
-            .parse()
-            .is_ok_and(|on_enroll: OnEnroll| on_enroll != OnEnroll::Ignore)
+    let of_a_state = matches!(goal.goal_type.parse(), Ok(GoalType::TagAdded | GoalType::PipelineStageReached));
+    of_a_state && goal.on_enroll.parse().is_ok_and(|on_enroll: OnEnroll| on_enroll != OnEnroll::Ignore)
 }
 
 /// The goals that say something, and what is needed to see whether they hold.
@@ -91,19 +82,14 @@ struct Rules {
 impl Rules {
     fn new(goals: Vec<LiveGoal>, entries: Vec<Entry>, currency: &str) -> Self {
         let pipelines = entries.iter().filter_map(|entry| match entry {
-            Entry::Stage {
-                id, pipeline_id, ..
-            } => Some((id.clone(), pipeline_id.clone())),
+            Entry::Stage { id, pipeline_id, .. } => Some((id.clone(), pipeline_id.clone())),
             Entry::Tag { .. } => None,
         });
         let pipelines = pipelines.collect();
         let directory = configuration::directory(entries);
         let compiled = goals.into_iter().filter_map(|goal| {
             let on_enroll = goal.on_enroll.parse().ok()?;
-            Some((
-                configuration::compiled(goal, &directory, currency).ok()?,
-                on_enroll,
-            ))
+            Some((configuration::compiled(goal, &directory, currency).ok()?, on_enroll))
         });
         let mut goals: Vec<(CompiledGoal, OnEnroll)> = compiled.collect();
         goals.sort_by_key(|(goal, _)| (goal.goal().position, goal.goal().created_at, goal.id()));
@@ -115,20 +101,9 @@ impl Rules {
     }
 
     fn first_of(&self, state: &State) -> Option<Held> {
-        let held: HashSet<GoalId> = state
-            .tags
-            .iter()
-            .chain(state.stages.values().flatten())
-            .copied()
-            .collect();
-        let (goal, on_enroll) = self
-            .goals
-            .iter()
-            .find(|(goal, _)| held.contains(&goal.id()))?;
-        Some(Held {
-            on_enroll: *on_enroll,
-            goal_id: goal.id(),
-        })
+        let held: HashSet<GoalId> = state.tags.iter().chain(state.stages.values().flatten()).copied().collect();
+        let (goal, on_enroll) = self.goals.iter().find(|(goal, _)| held.contains(&goal.id()))?;
+        Some(Held { on_enroll: *on_enroll, goal_id: goal.id() })
     }
 }
 
@@ -145,19 +120,14 @@ impl State {
     fn after(&mut self, event: &StoredEvent, rules: &Rules) {
         // A tag that was there before, a stage that was not left: for an event it does not count, for the state it does.
         let properties = without(&event.properties, &["already_present", "from_stage_id"]);
-        let met = rules
-            .goals
-            .iter()
-            .filter(|(goal, _)| goal.verdict(&event.event_name, &properties).is_ok());
+        let met = rules.goals.iter().filter(|(goal, _)| goal.verdict(&event.event_name, &properties).is_ok());
         let met = met.map(|(goal, _)| goal.id());
         let text = |key: &str| properties.get(key).and_then(Json::as_str);
         match text("stage_id").filter(|_| event.event_name == "pipeline.stage.changed") {
             None => self.tags.extend(met),
             Some(stage) => {
-                let pipeline =
-                    text("pipeline_id").or_else(|| rules.pipelines.get(stage).map(String::as_str));
-                self.stages
-                    .insert(pipeline.map(str::to_owned), met.collect());
+                let pipeline = text("pipeline_id").or_else(|| rules.pipelines.get(stage).map(String::as_str));
+                self.stages.insert(pipeline.map(str::to_owned), met.collect());
             }
         }
     }
@@ -165,10 +135,5 @@ impl State {
 
 fn without(properties: &Json, keys: &[&str]) -> Json {
     let members = properties.as_object().unwrap_or_default();
-    Json::object(
-        members
-            .iter()
-            .filter(|(key, _)| !keys.contains(&key.as_str()))
-            .cloned(),
-    )
+    Json::object(members.iter().filter(|(key, _)| !keys.contains(&key.as_str())).cloned())
 }

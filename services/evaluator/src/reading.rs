@@ -22,23 +22,13 @@ pub struct Reading {
 
 impl Reading {
     /// Adds a contact whose events of these names are wanted, from `since` on.
-    pub fn add<'n>(
-        &mut self,
-        contact: ContactId,
-        since: OffsetDateTime,
-        names: impl IntoIterator<Item = &'n str>,
-    ) {
+    pub fn add<'n>(&mut self, contact: ContactId, since: OffsetDateTime, names: impl IntoIterator<Item = &'n str>) {
         let names: BTreeSet<&str> = names.into_iter().collect();
         if names.is_empty() {
             return;
         }
         let event_names = names.into_iter().collect::<Vec<_>>().join(" ");
-        let wanted = Wanted {
-            contact_id: contact.clone(),
-            since,
-            after: Uuid::nil(),
-            event_names,
-        };
+        let wanted = Wanted { contact_id: contact.clone(), since, after: Uuid::nil(), event_names };
         self.open.insert(contact, wanted);
     }
 
@@ -53,11 +43,7 @@ impl Reading {
     }
 
     /// The next events of every contact that is still open.
-    pub async fn next(
-        &mut self,
-        tx: &Tx,
-        tenant: &TenantId,
-    ) -> Result<BTreeMap<ContactId, Vec<StoredEvent>>, Error> {
+    pub async fn next(&mut self, tx: &Tx, tenant: &TenantId) -> Result<BTreeMap<ContactId, Vec<StoredEvent>>, Error> {
         let wanted: Vec<Wanted> = self.open.values().cloned().collect();
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let mut pages: BTreeMap<ContactId, Vec<StoredEvent>> = BTreeMap::new();
@@ -66,10 +52,7 @@ impl Reading {
             pages.entry(contact).or_default().push(event(stored)?);
         }
         self.open.retain(|contact, wanted| {
-            match pages
-                .get(contact)
-                .and_then(|page| Some((page.len(), page.last()?)))
-            {
+            match pages.get(contact).and_then(|page| Some((page.len(), page.last()?))) {
                 Some((PAGE, last)) => {
                     (wanted.since, wanted.after) = (last.event_time, last.event_id.as_uuid());
                     true
@@ -82,9 +65,8 @@ impl Reading {
 }
 
 fn event(stored: Stored) -> Result<StoredEvent, Error> {
-    let properties = Json::parse(&stored.properties, &Limits::WIRE).map_err(|fault| {
-        pg::Error::Decode(format!("properties of event {}: {fault}", stored.event_id))
-    })?;
+    let properties = Json::parse(&stored.properties, &Limits::WIRE)
+        .map_err(|fault| pg::Error::Decode(format!("properties of event {}: {fault}", stored.event_id)))?;
     Ok(StoredEvent {
         event_id: stored.event_id,
         event_name: stored.event_name,

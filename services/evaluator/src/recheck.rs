@@ -14,20 +14,12 @@ const PAGE: i64 = 5_000;
 
 /// The commands that recheck these enrollments, each for as many as one may name.
 pub fn commands(tenant: &TenantId, workflow: WorkflowId, ids: &[EnrollmentId]) -> Vec<NewMessage> {
-    ids.chunks(Recheck::MAX_ENROLLMENTS)
-        .map(|ids| command(tenant, workflow, Some(ids.to_vec())))
-        .collect()
+    ids.chunks(Recheck::MAX_ENROLLMENTS).map(|ids| command(tenant, workflow, Some(ids.to_vec()))).collect()
 }
 
 fn command(tenant: &TenantId, workflow: WorkflowId, ids: Option<Vec<EnrollmentId>>) -> NewMessage {
-    Recheck {
-        version: V1,
-        tenant_id: tenant.clone(),
-        workflow_id: workflow,
-        enrollment_ids: ids,
-        catch_up: false,
-    }
-    .into_message(Uuid::now_v7())
+    Recheck { version: V1, tenant_id: tenant.clone(), workflow_id: workflow, enrollment_ids: ids, catch_up: false }
+        .into_message(Uuid::now_v7())
 }
 
 /// Asks for a recheck of all active enrollments of a workflow.
@@ -36,11 +28,8 @@ pub async fn request(db: &Db, tenant: TenantId, workflow: WorkflowId) -> Result<
     db.run_tx("request_recheck", scope, move |tx| {
         let (tenant, db) = (tenant.clone(), db_of_outbox.clone());
         Box::pin(async move {
-            workflows::find(tx, &tenant, workflow)
-                .await?
-                .ok_or(Error::WorkflowNotFound)?;
-            db.add_to_outbox(tx, &[command(&tenant, workflow, None)])
-                .await?;
+            workflows::find(tx, &tenant, workflow).await?.ok_or(Error::WorkflowNotFound)?;
+            db.add_to_outbox(tx, &[command(&tenant, workflow, None)]).await?;
             Ok(())
         })
     })
@@ -73,8 +62,7 @@ async fn expand_page(
         let (tenant, db) = (tenant.clone(), db_of_outbox.clone());
         Box::pin(async move {
             let ids = enrollments::active_after(tx, &tenant, workflow, after, PAGE).await?;
-            db.add_to_outbox(tx, &commands(&tenant, workflow, &ids))
-                .await?;
+            db.add_to_outbox(tx, &commands(&tenant, workflow, &ids)).await?;
             Ok(ids)
         })
     })

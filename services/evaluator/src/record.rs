@@ -27,31 +27,22 @@ pub async fn write(
     let mut new = Vec::new();
     let mut messages = Vec::new();
     for case in cases {
-        let met = events
-            .get(&case.enrollment.contact_id)
-            .map_or(&[][..], Vec::as_slice);
+        let met = events.get(&case.enrollment.contact_id).map_or(&[][..], Vec::as_slice);
         for achieved in &case.judgement.achievements {
             let (achievement, fact) = achievement(tenant, case, achieved, met, now)?;
             new.push(achievement);
             messages.push(fact.into_message(None));
         }
     }
-    let exits: Vec<(&Case<'_>, Exit)> = cases
-        .iter()
-        .filter_map(|case| Some((case, case.judgement.exit?)))
-        .collect();
+    let exits: Vec<(&Case<'_>, Exit)> = cases.iter().filter_map(|case| Some((case, case.judgement.exit?))).collect();
     if new.is_empty() && exits.is_empty() {
         return Ok((Vec::new(), 0));
     }
-    let ends: Vec<(EnrollmentId, OffsetDateTime)> = exits
-        .iter()
-        .map(|(case, exit)| (case.enrollment.id, exit.reached_at))
-        .collect();
+    let ends: Vec<(EnrollmentId, OffsetDateTime)> =
+        exits.iter().map(|(case, exit)| (case.enrollment.id, exit.reached_at)).collect();
     let ids: Vec<EnrollmentId> = ends.iter().map(|(id, _)| *id).collect();
-    let (ended, mut cancelled) = futures_util::try_join!(
-        judged::exit(tx, tenant, now, &ends),
-        actions::cancel(tx, tenant, &ids)
-    )?;
+    let (ended, mut cancelled) =
+        futures_util::try_join!(judged::exit(tx, tenant, now, &ends), actions::cancel(tx, tenant, &ids))?;
     planning::kept(tx).await?;
     let inserted = achievements::insert(tx, tenant, &new).await?;
     // The rows are locked and were read under the lock, so this cannot differ; if it did, facts would be told that are none.
@@ -60,22 +51,14 @@ pub async fn write(
     }
     let mut by_enrollment: HashMap<EnrollmentId, Vec<&Achievement>> = HashMap::new();
     for achievement in &new {
-        by_enrollment
-            .entry(achievement.enrollment_id)
-            .or_default()
-            .push(achievement);
+        by_enrollment.entry(achievement.enrollment_id).or_default().push(achievement);
     }
     for exit in exits.iter().copied() {
         let cancelled = cancelled.remove(&exit.0.enrollment.id).unwrap_or_default();
         messages.push(exit_fact(tenant, exit, &by_enrollment, cancelled, now)?.into_message(None));
     }
     db.add_to_outbox(tx, &messages).await?;
-    Ok((
-        new.iter()
-            .map(|achievement| achievement.goal_type)
-            .collect(),
-        exits.len(),
-    ))
+    Ok((new.iter().map(|achievement| achievement.goal_type).collect(), exits.len()))
 }
 
 /// The row of a new achievement, and the fact about it.
@@ -87,9 +70,7 @@ fn achievement(
     now: OffsetDateTime,
 ) -> Result<(Achievement, GoalAchieved), Error> {
     let enrollment = &case.enrollment;
-    let goal = goal_of(case, achieved.goal)
-        .ok_or_else(|| lost("the goal of an achievement"))?
-        .goal();
+    let goal = goal_of(case, achieved.goal).ok_or_else(|| lost("the goal of an achievement"))?.goal();
     let event = met.iter().find(|event| event.event_id == achieved.event);
     let event = event.ok_or_else(|| lost("the event of an achievement"))?;
     let trigger_event = trigger_event(event, &goal.criteria);
@@ -132,10 +113,7 @@ fn metadata(also_matched: &[GoalId]) -> Json {
     if also_matched.is_empty() {
         return Json::Object(Vec::new());
     }
-    let ids = also_matched
-        .iter()
-        .map(|id| Json::from(id.to_string()))
-        .collect();
+    let ids = also_matched.iter().map(|id| Json::from(id.to_string())).collect();
     Json::object([("also_matched", Json::Array(ids))])
 }
 
@@ -154,9 +132,7 @@ fn exit_fact(
     let enrollment = &case.enrollment;
     let mut achieved: Vec<&Achievement> = case.recorded.iter().collect();
     achieved.extend(new.get(&enrollment.id).into_iter().flatten());
-    let completing = achieved
-        .iter()
-        .find(|achievement| achievement.goal_id == exit.completing_goal);
+    let completing = achieved.iter().find(|achievement| achievement.goal_id == exit.completing_goal);
     let completing = *completing.ok_or_else(|| lost("the achievement that completed an exit"))?;
     achieved.retain(|achievement| match case.workflow.logic {
         GoalLogic::Any => achievement.goal_id == exit.completing_goal,

@@ -18,12 +18,7 @@ use uuid::Uuid;
 use web::{Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_TYPE_CHARS: usize = 64;
-const PAYLOAD: Limits = Limits {
-    max_bytes: 16_384,
-    max_depth: 16,
-    max_keys: 256,
-    max_string_bytes: 8_192,
-};
+const PAYLOAD: Limits = Limits { max_bytes: 16_384, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,10 +77,7 @@ pub(super) async fn create(
         enrollment_id: path.into_inner(),
         action_type: action_type(body.action_type)?,
         scheduled_at: body.scheduled_at,
-        payload: body
-            .payload
-            .map(|payload| payload_text(&payload))
-            .transpose()?,
+        payload: body.payload.map(|payload| payload_text(&payload)).transpose()?,
     };
     let created = actions::create(&db, caller.tenant, new).await?;
     Ok(HttpResponse::Created().json(ActionBody::from(created)))
@@ -93,15 +85,12 @@ pub(super) async fn create(
 
 fn action_type(text: String) -> Result<String, Fault> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let sound = text.len() <= MAX_TYPE_CHARS
-        && text.bytes().all(word)
-        && text.starts_with(|c: char| c.is_ascii_lowercase());
+    let sound =
+        text.len() <= MAX_TYPE_CHARS && text.bytes().all(word) && text.starts_with(|c: char| c.is_ascii_lowercase());
     if sound {
         return Ok(text);
     }
-    let message = format!(
-        "must be lower-case letters, digits and `_`, at most {MAX_TYPE_CHARS}, as `send_email`"
-    );
+    let message = format!("must be lower-case letters, digits and `_`, at most {MAX_TYPE_CHARS}, as `send_email`");
     Err(Fault::at("action_type", "invalid_value", message))
 }
 
@@ -119,23 +108,12 @@ pub(super) async fn list(
     db: Data<Db>,
     page: Page,
 ) -> Result<HttpResponse, Problem> {
-    let found = lists::actions(
-        &db,
-        caller.tenant,
-        path.into_inner(),
-        before(&page)?,
-        page.fetch(),
-    )
-    .await?;
+    let found = lists::actions(&db, caller.tenant, path.into_inner(), before(&page)?, page.fetch()).await?;
     let place = |action: &Action| Cursor::new(action.created_at, action.id);
     Ok(HttpResponse::Ok().json(Listed::of(&page, found, place, ActionBody::from)))
 }
 
-pub(super) async fn start(
-    caller: Editor,
-    path: Path<ActionId>,
-    db: Data<Db>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn start(caller: Editor, path: Path<ActionId>, db: Data<Db>) -> Result<HttpResponse, Problem> {
     let started = actions::start(&db, caller.tenant, path.into_inner()).await?;
     Ok(HttpResponse::Ok().json(ActionBody::from(started)))
 }

@@ -68,11 +68,7 @@ impl ItemResult {
         let (status, enrollment_id, code) = match outcome {
             Outcome::Created(enrollment) => (ItemStatus::Created, Some(enrollment.id), None),
             Outcome::Existing(id) => (ItemStatus::Existing, Some(id), Some("already_enrolled")),
-            Outcome::Skipped(_) => (
-                ItemStatus::Skipped,
-                None,
-                Some(ExitReason::AlreadySatisfied.as_str()),
-            ),
+            Outcome::Skipped(_) => (ItemStatus::Skipped, None, Some(ExitReason::AlreadySatisfied.as_str())),
             Outcome::ReentryNotAllowed => {
                 let error = Error::ReentryNotAllowed;
                 return Self::rejected(index, error.code(), error.to_string());
@@ -82,13 +78,7 @@ impl ItemResult {
                 return Self::rejected(index, fault.code, fault.to_string());
             }
         };
-        Self {
-            index,
-            status,
-            enrollment_id,
-            code,
-            message: None,
-        }
+        Self { index, status, enrollment_id, code, message: None }
     }
 }
 
@@ -110,18 +100,11 @@ pub(super) async fn create(
                 indexes.push(index);
                 requests.push(item.into());
             }
-            Err(problem) => {
-                results.push(ItemResult::rejected(index, problem.code, problem.message))
-            }
+            Err(problem) => results.push(ItemResult::rejected(index, problem.code, problem.message)),
         }
     }
     let outcomes = enroll::enroll(&db, &caller.tenant, path.into_inner(), requests).await?;
-    results.extend(
-        indexes
-            .into_iter()
-            .zip(outcomes)
-            .map(|(index, outcome)| ItemResult::of(index, outcome)),
-    );
+    results.extend(indexes.into_iter().zip(outcomes).map(|(index, outcome)| ItemResult::of(index, outcome)));
     results.sort_unstable_by_key(|result| result.index);
     Ok(HttpResponse::Ok().json(answer(results)))
 }

@@ -62,14 +62,12 @@ impl<'de> Deserialize<'de> for StepBody {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<StepBody, E> {
-                i64::try_from(number)
-                    .map_err(E::custom)
-                    .and_then(|number| self.visit_i64(number))
+                i64::try_from(number).map_err(E::custom).and_then(|number| self.visit_i64(number))
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<StepBody, E> {
-                let name = text("current_step", name.to_owned(), MAX_STEP_CHARS)
-                    .map_err(|fault| E::custom(fault.message))?;
+                let name =
+                    text("current_step", name.to_owned(), MAX_STEP_CHARS).map_err(|fault| E::custom(fault.message))?;
                 Ok(StepBody(Step::Name(name)))
             }
         }
@@ -136,35 +134,21 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let workflow_id = path.into_inner();
     let contact_id = body.contact_id.clone();
-    let outcome = enroll::enroll(&db, &caller.tenant, workflow_id, vec![body.into()])
-        .await?
-        .pop();
+    let outcome = enroll::enroll(&db, &caller.tenant, workflow_id, vec![body.into()]).await?.pop();
     match outcome.ok_or(Error::Overtaken)? {
-        Outcome::Created(enrollment) => {
-            Ok(HttpResponse::Created().json(EnrollmentBody::from(*enrollment)))
-        }
+        Outcome::Created(enrollment) => Ok(HttpResponse::Created().json(EnrollmentBody::from(*enrollment))),
         Outcome::Existing(id) => Err(Error::AlreadyEnrolled(id).into()),
         Outcome::ReentryNotAllowed => Err(Error::ReentryNotAllowed.into()),
         Outcome::InFuture => Err(in_future().into()),
         Outcome::Skipped(goal_id) => {
             let code = ExitReason::AlreadySatisfied.as_str();
-            Ok(HttpResponse::Ok().json(SkippedBody {
-                status: "skipped",
-                code,
-                workflow_id,
-                contact_id,
-                goal_id,
-            }))
+            Ok(HttpResponse::Ok().json(SkippedBody { status: "skipped", code, workflow_id, contact_id, goal_id }))
         }
     }
 }
 
 pub(super) fn in_future() -> Fault {
-    Fault::at(
-        "enrolled_at",
-        "enrolled_at_in_future",
-        "must not lie in the future",
-    )
+    Fault::at("enrolled_at", "enrolled_at_in_future", "must not lie in the future")
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,21 +185,10 @@ struct WholeBody {
     achievements: Vec<AchievementBody>,
 }
 
-pub(super) async fn get(
-    caller: Viewer,
-    path: Path<EnrollmentId>,
-    db: Data<Db>,
-) -> Result<HttpResponse, Problem> {
-    let (enrollment, achievements) =
-        lists::enrollment(&db, caller.tenant, path.into_inner()).await?;
-    let achievements = achievements
-        .into_iter()
-        .map(AchievementBody::from)
-        .collect();
-    Ok(HttpResponse::Ok().json(WholeBody {
-        enrollment: enrollment.into(),
-        achievements,
-    }))
+pub(super) async fn get(caller: Viewer, path: Path<EnrollmentId>, db: Data<Db>) -> Result<HttpResponse, Problem> {
+    let (enrollment, achievements) = lists::enrollment(&db, caller.tenant, path.into_inner()).await?;
+    let achievements = achievements.into_iter().map(AchievementBody::from).collect();
+    Ok(HttpResponse::Ok().json(WholeBody { enrollment: enrollment.into(), achievements }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -251,14 +224,8 @@ pub(super) async fn end(
     db: Data<Db>,
     Strict(body): Strict<EndBody>,
 ) -> Result<HttpResponse, Problem> {
-    let reason = body
-        .reason
-        .map(|reason| text("reason", reason, MAX_REASON_CHARS))
-        .transpose()?;
-    let end = End {
-        exit_reason: body.status.into(),
-        reason,
-    };
+    let reason = body.reason.map(|reason| text("reason", reason, MAX_REASON_CHARS)).transpose()?;
+    let end = End { exit_reason: body.status.into(), reason };
     let ended = end::end(&db, caller.tenant, path.into_inner(), end).await?;
     Ok(HttpResponse::Ok().json(EnrollmentBody::from(ended)))
 }

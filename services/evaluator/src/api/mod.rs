@@ -20,50 +20,17 @@ use web::{Page, Problem};
 /// Every route; the role that each demands is the extractor of its handler.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .route(
-            "/api/v1/workflows/{workflow_id}/enrollments",
-            post().to(enrollments::create),
-        )
-        .route(
-            "/api/v1/workflows/{workflow_id}/enrollments",
-            get().to(enrollments::list),
-        )
-        .route(
-            "/api/v1/workflows/{workflow_id}/enrollments/batch",
-            post().to(batch::create),
-        )
-        .route(
-            "/api/v1/workflows/{workflow_id}/achievements",
-            get().to(achievements::list),
-        )
-        .route(
-            "/api/v1/workflows/{workflow_id}/recheck",
-            post().to(recheck::request),
-        )
-        .route(
-            "/api/v1/enrollments/{enrollment_id}",
-            get().to(enrollments::get),
-        )
-        .route(
-            "/api/v1/enrollments/{enrollment_id}/end",
-            post().to(enrollments::end),
-        )
-        .route(
-            "/api/v1/enrollments/{enrollment_id}/actions",
-            post().to(actions::create),
-        )
-        .route(
-            "/api/v1/enrollments/{enrollment_id}/actions",
-            get().to(actions::list),
-        )
-        .route(
-            "/api/v1/actions/{action_id}/start",
-            post().to(actions::start),
-        )
-        .route(
-            "/api/v1/actions/{action_id}/finish",
-            post().to(actions::finish),
-        );
+        .route("/api/v1/workflows/{workflow_id}/enrollments", post().to(enrollments::create))
+        .route("/api/v1/workflows/{workflow_id}/enrollments", get().to(enrollments::list))
+        .route("/api/v1/workflows/{workflow_id}/enrollments/batch", post().to(batch::create))
+        .route("/api/v1/workflows/{workflow_id}/achievements", get().to(achievements::list))
+        .route("/api/v1/workflows/{workflow_id}/recheck", post().to(recheck::request))
+        .route("/api/v1/enrollments/{enrollment_id}", get().to(enrollments::get))
+        .route("/api/v1/enrollments/{enrollment_id}/end", post().to(enrollments::end))
+        .route("/api/v1/enrollments/{enrollment_id}/actions", post().to(actions::create))
+        .route("/api/v1/enrollments/{enrollment_id}/actions", get().to(actions::list))
+        .route("/api/v1/actions/{action_id}/start", post().to(actions::start))
+        .route("/api/v1/actions/{action_id}/finish", post().to(actions::finish));
 }
 
 impl From<Error> for Problem {
@@ -81,7 +48,6 @@ impl From<Error> for Problem {
             | Error::WorkflowNotActive
             | Error::ActionNotPending
             | Error::ActionNotRunning => Self::conflict(code, message),
-            Error::Invalid(fault) => fault.into(),
             Error::Overtaken => Self::unavailable(code, message),
             Error::Database(error) => {
                 let unavailable = error.is_unavailable();
@@ -91,11 +57,7 @@ impl From<Error> for Problem {
                     source = error.source(),
                     "a request failed"
                 );
-                if unavailable {
-                    Self::unavailable(code, "the database is away or too slow")
-                } else {
-                    Self::internal()
-                }
+                if unavailable { Self::unavailable(code, "the database is away or too slow") } else { Self::internal() }
             }
         }
     }
@@ -103,10 +65,7 @@ impl From<Error> for Problem {
 
 /// Where a page of a list begins, as the stores take it.
 fn before(page: &Page) -> Result<Option<(OffsetDateTime, Uuid)>, Problem> {
-    page.cursor
-        .as_ref()
-        .map(|cursor| Ok((cursor.at, cursor.id()?)))
-        .transpose()
+    page.cursor.as_ref().map(|cursor| Ok((cursor.at, cursor.id()?))).transpose()
 }
 
 /// Stored JSON, answered as it is stored.
@@ -130,11 +89,7 @@ impl From<String> for Stored {
 /// A text of the caller: not empty, not too long.
 fn text(key: &str, text: String, max_chars: usize) -> Result<String, Fault> {
     if text.is_empty() || text.chars().count() > max_chars {
-        return Err(Fault::at(
-            key,
-            "invalid_value",
-            format!("must have 1 to {max_chars} characters"),
-        ));
+        return Err(Fault::at(key, "invalid_value", format!("must have 1 to {max_chars} characters")));
     }
     Ok(text)
 }

@@ -26,8 +26,5 @@ pub(super) async fn request(
 ) -> Result<HttpResponse, Problem> {
     let workflow_id = path.into_inner();
     recheck::request(&db, caller.tenant, workflow_id).await?;
-    Ok(HttpResponse::Accepted().json(Accepted {
-        workflow_id,
-        status: "accepted",
-    }))
+    Ok(HttpResponse::Accepted().json(Accepted { workflow_id, status: "accepted" }))
 }

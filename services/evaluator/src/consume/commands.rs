@@ -42,41 +42,27 @@ impl Handler for Commands {
 fn read(message: &Message) -> Result<Recheck, Action> {
     if message.routing_key != Recheck::ROUTING_KEY {
         let cause = format!("the command {} is not known here", message.routing_key);
-        return Err(Action::DeadLetter {
-            code: "unknown_command",
-            cause,
-        });
+        return Err(Action::DeadLetter { code: "unknown_command", cause });
     }
-    parse_command(&message.body).map_err(|fault| Action::DeadLetter {
-        code: MALFORMED,
-        cause: fault.to_string(),
-    })
+    parse_command(&message.body).map_err(|fault| Action::DeadLetter { code: MALFORMED, cause: fault.to_string() })
 }
 
 impl Commands {
     async fn rechecks(&self, rechecks: &[(usize, Recheck)], actions: &mut [Action]) {
-        let tenants: BTreeSet<TenantId> = rechecks
-            .iter()
-            .map(|(_, recheck)| recheck.tenant_id.clone())
-            .collect();
+        let tenants: BTreeSet<TenantId> = rechecks.iter().map(|(_, recheck)| recheck.tenant_id.clone()).collect();
         if tenants.is_empty() {
             return;
         }
         let fresh = match self.configurations.fresh(tenants).await {
             Ok(fresh) => fresh,
             Err(error) => {
-                rechecks
-                    .iter()
-                    .for_each(|(place, _)| actions[*place] = failed(&error));
+                rechecks.iter().for_each(|(place, _)| actions[*place] = failed(&error));
                 return;
             }
         };
         let mut nominations = Nominations::default();
         for (place, recheck) in rechecks {
-            if let Err(action) = self
-                .recheck(*place, recheck, &fresh, &mut nominations)
-                .await
-            {
+            if let Err(action) = self.recheck(*place, recheck, &fresh, &mut nominations).await {
                 actions[*place] = action;
             }
         }
@@ -102,16 +88,11 @@ impl Commands {
             Some(Ok(_)) => {}
         }
         let Some(ids) = &recheck.enrollment_ids else {
-            let enrollments = recheck::expand(&self.db, tenant, workflow)
-                .await
-                .map_err(|error| failed(&error))?;
+            let enrollments = recheck::expand(&self.db, tenant, workflow).await.map_err(|error| failed(&error))?;
             tracing::info!(%tenant, %workflow, enrollments, "a recheck of a whole workflow");
             return Ok(());
         };
-        let pairs = self
-            .pairs(tenant.clone(), ids.as_slice().into())
-            .await
-            .map_err(|error| failed(&error))?;
+        let pairs = self.pairs(tenant.clone(), ids.as_slice().into()).await.map_err(|error| failed(&error))?;
         for (workflow, contact) in pairs {
             nominations.add(tenant, (workflow, &contact), place, None);
         }

@@ -75,17 +75,11 @@ impl Handler for EventsStored {
 }
 
 fn malformed(cause: &dyn std::fmt::Display) -> Action {
-    Action::DeadLetter {
-        code: MALFORMED,
-        cause: cause.to_string(),
-    }
+    Action::DeadLetter { code: MALFORMED, cause: cause.to_string() }
 }
 
 /// Runs of chunks with at most so many events together; a chunk is never cut.
-fn micro_batches<'c, 'a>(
-    mut chunks: &'c [(usize, Chunk<'a>)],
-    max_events: usize,
-) -> Vec<&'c [(usize, Chunk<'a>)]> {
+fn micro_batches<'c, 'a>(mut chunks: &'c [(usize, Chunk<'a>)], max_events: usize) -> Vec<&'c [(usize, Chunk<'a>)]> {
     let mut batches = Vec::new();
     while !chunks.is_empty() {
         let mut events = 0;
@@ -102,18 +96,12 @@ fn micro_batches<'c, 'a>(
 
 impl EventsStored {
     async fn micro_batch(&self, chunks: &[(usize, Chunk<'_>)], actions: &mut [Action]) {
-        self.metrics
-            .received(chunks.iter().map(|(_, chunk)| chunk.events.len()).sum());
-        let tenants: BTreeSet<TenantId> = chunks
-            .iter()
-            .map(|(_, chunk)| chunk.tenant_id.clone())
-            .collect();
+        self.metrics.received(chunks.iter().map(|(_, chunk)| chunk.events.len()).sum());
+        let tenants: BTreeSet<TenantId> = chunks.iter().map(|(_, chunk)| chunk.tenant_id.clone()).collect();
         let fresh = match self.configurations.fresh(tenants).await {
             Ok(fresh) => fresh,
             Err(error) => {
-                chunks
-                    .iter()
-                    .for_each(|(place, _)| actions[*place] = failed(&error));
+                chunks.iter().for_each(|(place, _)| actions[*place] = failed(&error));
                 return;
             }
         };
@@ -126,23 +114,14 @@ impl EventsStored {
 }
 
 /// Nominates what a chunk's events may concern. A tenant without a configuration has no goals.
-fn nominate(
-    place: usize,
-    chunk: &Chunk<'_>,
-    fresh: &Fresh,
-    nominations: &mut Nominations,
-) -> Action {
+fn nominate(place: usize, chunk: &Chunk<'_>, fresh: &Fresh, nominations: &mut Nominations) -> Action {
     let rules = match fresh.get(&chunk.tenant_id) {
         None => return Action::Ack,
         Some(Err(error)) => return failed(error),
         Some(Ok(configuration)) => &configuration.rules,
     };
     let mut workflows = Vec::new();
-    for event in chunk
-        .events
-        .iter()
-        .filter(|event| rules.listens_to(&event.event_name))
-    {
+    for event in chunk.events.iter().filter(|event| rules.listens_to(&event.event_name)) {
         let Some(Text(contact)) = &event.contact_id else {
             continue;
         };
@@ -162,13 +141,62 @@ fn nominate(
             Err(cause) => return malformed(&cause),
         };
         for workflow in &workflows {
-            nominations.add(
-                &chunk.tenant_id,
-                (*workflow, &contact),
-                place,
-                Some(received_at),
-            );
+            nominations.add(&chunk.tenant_id, (*workflow, &contact), place, Some(received_at));
         }
     }
     Action::Ack
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use domain::contract::{EventStored, EventsStored as Told};
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    fn told(contact: Option<&str>) -> EventStored {
+        EventStored {
+            event_id: Uuid::now_v7().into(),
+            event_name: "payment.completed".to_owned(),
+            event_time: datetime!(2026-01-03 10:00 UTC),
+            received_at: datetime!(2026-01-03 10:00:01.5 UTC),
+            project_id: Some("site".to_owned()),
+            contact_id: contact.map(|contact| contact.parse().unwrap()),
+            user_id: None,
+            session_id: Some("s".to_owned()),
+            properties: Json::parse(r#"{"amount":100.00}"#, &Limits::WIRE).unwrap(),
+        }
+    }
+
+    /// What is read here is what the contract writes.
+    #[test]
+    fn the_borrowed_message_is_the_contract() {
+        let events = vec![told(Some(r#"a "quoted" contact"#)), told(None)];
+        let message = Told { version: V1, tenant_id: "demo".parse().unwrap(), events }.into_message();
+        let chunk: Chunk<'_> = serde_json::from_slice(&message.payload).unwrap();
+        assert_eq!(chunk.tenant_id.as_str(), "demo");
+        let [first, second] = chunk.events.as_slice() else { panic!("{chunk:?}") };
+        assert_eq!(first.event_name, "payment.completed");
+        assert_eq!(first.received_at, "2026-01-03T10:00:01.5Z");
+        assert_eq!(first.properties.get(), r#"{"amount":100.00}"#);
+        assert_eq!(first.contact_id.as_ref().map(|Text(text)| text.as_ref()), Some(r#"a "quoted" contact"#));
+        assert!(second.contact_id.is_none());
+        assert!(serde_json::from_str::<Chunk<'_>>(r#"{"version":2,"tenant_id":"demo","events":[]}"#).is_err());
+    }
+
+    #[test]
+    fn a_micro_batch_has_so_many_events_unless_one_chunk_has_more() {
+        let text = |events: usize| {
+            let event = r#"{"event_name":"a","received_at":"x","properties":{}}"#;
+            format!(r#"{{"tenant_id":"demo","events":[{}]}}"#, vec![event; events].join(","))
+        };
+        let texts: Vec<String> = [2, 2, 1, 7, 0, 3].map(text).into();
+        let chunks: Vec<(usize, Chunk<'_>)> =
+            texts.iter().map(|text| serde_json::from_str(text).unwrap()).enumerate().collect();
+        let batches = micro_batches(&chunks, 5);
+        let places: Vec<Vec<usize>> =
+            batches.iter().map(|batch| batch.iter().map(|(place, _)| *place).collect()).collect();
+        assert_eq!(places, [vec![0, 1, 2], vec![3], vec![4, 5]]);
+    }
 }

@@ -16,10 +16,7 @@ const FAILED: &str = "evaluation_failed";
 /// What follows for a message from an error that came before anything was judged.
 fn failed(error: &Error) -> Action {
     if is_poison(error) {
-        return Action::DeadLetter {
-            code: FAILED,
-            cause: described(error),
-        };
+        return Action::DeadLetter { code: FAILED, cause: described(error) };
     }
     Action::Retry(described(error))
 }
@@ -29,19 +26,10 @@ fn enter(failures: Vec<Failure>, actions: &mut [Action]) {
     for failure in failures {
         let (messages, action) = match failure {
             Failure::Away { messages, reason } => (messages, Action::Retry(reason)),
-            Failure::Poison { messages, cause } => (
-                messages,
-                Action::DeadLetter {
-                    code: FAILED,
-                    cause,
-                },
-            ),
+            Failure::Poison { messages, cause } => (messages, Action::DeadLetter { code: FAILED, cause }),
         };
         for message in messages {
-            if let Some(entry) = actions
-                .get_mut(message)
-                .filter(|entry| !matches!(entry, Action::Retry(_)))
-            {
+            if let Some(entry) = actions.get_mut(message).filter(|entry| !matches!(entry, Action::Retry(_))) {
                 *entry = action.clone();
             }
         }

@@ -61,21 +61,12 @@ const OF_PAIRS: &str = concat!(
      FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL (SELECT ",
     columns!(),
     " FROM evaluator.workflow_goal_achievements a WHERE a.tenant_id = $1 AND a.contact_id = n.contact_id \
-     AND a.workflow_id = n.workflow_id OFFSET 0) AS x"
+     AND a.workflow_id IS NOT DISTINCT FROM n.workflow_id OFFSET 0) AS x"
 );
 
 /// All achievements of these pairs: of their active enrollments, and of earlier ones.
-pub async fn of_pairs(
-    tx: &Tx,
-    tenant: &TenantId,
-    pairs: &Pairs<'_>,
-) -> Result<Vec<Achievement>, Error> {
-    let rows = tx
-        .query(
-            OF_PAIRS,
-            &[&tenant.as_str(), &pairs.workflows, &pairs.contacts],
-        )
-        .await?;
+pub async fn of_pairs(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Result<Vec<Achievement>, Error> {
+    let rows = tx.query(OF_PAIRS, &[&tenant.as_str(), &pairs.workflows, &pairs.contacts]).await?;
     rows.iter().map(achievement).collect()
 }
 
@@ -125,14 +116,8 @@ const OF_ENROLLMENT: &str = concat!(
 );
 
 /// The achievements of one enrollment, oldest first.
-pub async fn of_enrollment(
-    tx: &Tx,
-    tenant: &TenantId,
-    enrollment: EnrollmentId,
-) -> Result<Vec<Achievement>, Error> {
-    let rows = tx
-        .query(OF_ENROLLMENT, &[&tenant.as_str(), &enrollment.as_uuid()])
-        .await?;
+pub async fn of_enrollment(tx: &Tx, tenant: &TenantId, enrollment: EnrollmentId) -> Result<Vec<Achievement>, Error> {
+    let rows = tx.query(OF_ENROLLMENT, &[&tenant.as_str(), &enrollment.as_uuid()]).await?;
     rows.iter().map(achievement).collect()
 }
 
@@ -168,43 +153,19 @@ const LIST_OF_CONTACT: &str = concat!(
 );
 
 /// A page of a workflow's achievements, latest first.
-pub async fn list(
-    tx: &Tx,
-    tenant: &TenantId,
-    listing: &Listing,
-) -> Result<Vec<Achievement>, Error> {
+pub async fn list(tx: &Tx, tenant: &TenantId, listing: &Listing) -> Result<Vec<Achievement>, Error> {
     let (before_at, before_id) = listing.before.unzip();
     let (tenant, workflow) = (tenant.as_str(), listing.workflow_id.as_uuid());
     let rows = match &listing.contact_id {
         None => {
-            tx.query(
-                LIST,
-                &[
-                    &tenant,
-                    &workflow,
-                    &listing.from,
-                    &listing.to,
-                    &before_at,
-                    &before_id,
-                    &listing.limit,
-                ],
-            )
-            .await?
+            tx.query(LIST, &[&tenant, &workflow, &listing.from, &listing.to, &before_at, &before_id, &listing.limit])
+                .await?
         }
         Some(contact) => {
             let contact = contact.as_str();
             tx.query(
                 LIST_OF_CONTACT,
-                &[
-                    &tenant,
-                    &workflow,
-                    &listing.from,
-                    &listing.to,
-                    &before_at,
-                    &before_id,
-                    &listing.limit,
-                    &contact,
-                ],
+                &[&tenant, &workflow, &listing.from, &listing.to, &before_at, &before_id, &listing.limit, &contact],
             )
             .await?
         }

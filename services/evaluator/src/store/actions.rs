@@ -81,17 +81,12 @@ pub async fn insert(tx: &Tx, tenant: &TenantId, new: &New) -> Result<Action, Err
     action(&row)
 }
 
-const FIND: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM evaluator.scheduled_actions a WHERE a.tenant_id = $1 AND a.id = $2"
-);
+const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM evaluator.scheduled_actions a WHERE a.tenant_id = $1 AND a.id = $2");
 
 /// One action.
 pub async fn find(tx: &Tx, tenant: &TenantId, id: ActionId) -> Result<Option<Action>, Error> {
-    let row = tx
-        .query_opt(FIND, &[&tenant.as_str(), &id.as_uuid()])
-        .await?;
+    let row = tx.query_opt(FIND, &[&tenant.as_str(), &id.as_uuid()]).await?;
     row.as_ref().map(action).transpose()
 }
 
@@ -112,18 +107,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Action>, Error> {
     let (before_at, before_id) = before.unzip();
-    let rows = tx
-        .query(
-            LIST,
-            &[
-                &tenant.as_str(),
-                &enrollment.as_uuid(),
-                &before_at,
-                &before_id,
-                &limit,
-            ],
-        )
-        .await?;
+    let rows = tx.query(LIST, &[&tenant.as_str(), &enrollment.as_uuid(), &before_at, &before_id, &limit]).await?;
     rows.iter().map(action).collect()
 }
 
@@ -135,9 +119,7 @@ const START: &str = concat!(
 
 /// Starts a pending action; none if it is not pending.
 pub async fn start(tx: &Tx, tenant: &TenantId, id: ActionId) -> Result<Option<Action>, Error> {
-    let row = tx
-        .query_opt(START, &[&tenant.as_str(), &id.as_uuid()])
-        .await?;
+    let row = tx.query_opt(START, &[&tenant.as_str(), &id.as_uuid()]).await?;
     row.as_ref().map(action).transpose()
 }
 
@@ -148,15 +130,8 @@ const FINISH: &str = concat!(
 );
 
 /// Closes a running action; none if it is not running.
-pub async fn finish(
-    tx: &Tx,
-    tenant: &TenantId,
-    id: ActionId,
-    status: ActionStatus,
-) -> Result<Option<Action>, Error> {
-    let row = tx
-        .query_opt(FINISH, &[&tenant.as_str(), &id.as_uuid(), &status.as_str()])
-        .await?;
+pub async fn finish(tx: &Tx, tenant: &TenantId, id: ActionId, status: ActionStatus) -> Result<Option<Action>, Error> {
+    let row = tx.query_opt(FINISH, &[&tenant.as_str(), &id.as_uuid(), &status.as_str()]).await?;
     row.as_ref().map(action).transpose()
 }
 
@@ -169,15 +144,10 @@ pub async fn cancel(
     tenant: &TenantId,
     enrollments: &[EnrollmentId],
 ) -> Result<HashMap<EnrollmentId, Vec<ActionId>>, Error> {
-    let rows = tx
-        .query(CANCEL, &[&tenant.as_str(), &uuids(enrollments)])
-        .await?;
+    let rows = tx.query(CANCEL, &[&tenant.as_str(), &uuids(enrollments)]).await?;
     let mut cancelled: HashMap<EnrollmentId, Vec<ActionId>> = HashMap::new();
     for row in &rows {
-        cancelled
-            .entry(id(row, "enrollment_id")?)
-            .or_default()
-            .push(id(row, "id")?);
+        cancelled.entry(id(row, "enrollment_id")?).or_default().push(id(row, "id")?);
     }
     cancelled.values_mut().for_each(|ids| ids.sort_unstable());
     Ok(cancelled)

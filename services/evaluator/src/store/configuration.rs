@@ -8,15 +8,12 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-const EPOCHS: &str =
-    "SELECT e.tenant_id, e.epoch FROM goals.v_epochs_v1 e WHERE e.tenant_id = ANY($1::text[])";
+const EPOCHS: &str = "SELECT e.tenant_id, e.epoch FROM goals.v_epochs_v1 e WHERE e.tenant_id = ANY($1::text[])";
 
 /// The configuration epochs of tenants; one that does not exist has none. Across tenants: in the system scope.
 pub async fn epochs(tx: &Tx, tenants: &[&str]) -> Result<HashMap<TenantId, i64>, Error> {
     let rows = tx.query(EPOCHS, &[&tenants]).await?;
-    rows.iter()
-        .map(|row| Ok((parsed(row, "tenant_id")?, row.try_get("epoch")?)))
-        .collect()
+    rows.iter().map(|row| Ok((parsed(row, "tenant_id")?, row.try_get("epoch")?))).collect()
 }
 
 /// What holds for a whole tenant.
@@ -26,19 +23,12 @@ pub struct Head {
     pub currency: String,
 }
 
-const HEAD: &str =
-    "SELECT c.epoch, c.default_currency FROM goals.v_configuration_v1 c WHERE c.tenant_id = $1";
+const HEAD: &str = "SELECT c.epoch, c.default_currency FROM goals.v_configuration_v1 c WHERE c.tenant_id = $1";
 
 /// Epoch and currency of the tenant, if there is such a tenant.
 pub async fn head(tx: &Tx, tenant: &TenantId) -> Result<Option<Head>, Error> {
     let row = tx.query_opt(HEAD, &[&tenant.as_str()]).await?;
-    row.map(|row| {
-        Ok(Head {
-            epoch: row.try_get("epoch")?,
-            currency: row.try_get("default_currency")?,
-        })
-    })
-    .transpose()
+    row.map(|row| Ok(Head { epoch: row.try_get("epoch")?, currency: row.try_get("default_currency")? })).transpose()
 }
 
 /// An active goal of a live workflow as it is stored, with what the workflow says beside it.
@@ -83,11 +73,7 @@ fn live_goal(row: &Row) -> Result<LiveGoal, Error> {
     })
 }
 
-const LIVE_GOALS: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM goals.v_live_goals_v1 g WHERE g.tenant_id = $1"
-);
+const LIVE_GOALS: &str = concat!("SELECT ", columns!(), " FROM goals.v_live_goals_v1 g WHERE g.tenant_id = $1");
 
 /// All active goals of the tenant's live workflows.
 pub async fn live_goals(tx: &Tx, tenant: &TenantId) -> Result<Vec<LiveGoal>, Error> {
@@ -102,18 +88,9 @@ const LIVE_GOALS_OF: &str = concat!(
 );
 
 /// The active goals of these workflows, as far as they are live.
-pub async fn live_goals_of(
-    tx: &Tx,
-    tenant: &TenantId,
-    workflows: &[WorkflowId],
-) -> Result<Vec<LiveGoal>, Error> {
-    let workflows: Vec<Uuid> = workflows
-        .iter()
-        .map(|workflow| workflow.as_uuid())
-        .collect();
-    let rows = tx
-        .query(LIVE_GOALS_OF, &[&tenant.as_str(), &workflows])
-        .await?;
+pub async fn live_goals_of(tx: &Tx, tenant: &TenantId, workflows: &[WorkflowId]) -> Result<Vec<LiveGoal>, Error> {
+    let workflows: Vec<Uuid> = workflows.iter().map(|workflow| workflow.as_uuid()).collect();
+    let rows = tx.query(LIVE_GOALS_OF, &[&tenant.as_str(), &workflows]).await?;
     rows.iter().map(live_goal).collect()
 }
 
@@ -131,25 +108,15 @@ pub struct Needed {
 impl Needed {
     /// Whether goals need nothing of the directory.
     pub fn is_nothing(&self) -> bool {
-        !self.all_tags
-            && self.tag_ids.is_empty()
-            && self.folded_tag_names.is_empty()
-            && self.stage_ids.is_empty()
+        !self.all_tags && self.tag_ids.is_empty() && self.folded_tag_names.is_empty() && self.stage_ids.is_empty()
     }
 }
 
 /// A tag or a stage.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    Tag {
-        id: String,
-        name: String,
-    },
-    Stage {
-        id: String,
-        pipeline_id: String,
-        position: Option<i32>,
-    },
+    Tag { id: String, name: String },
+    Stage { id: String, pipeline_id: String, position: Option<i32> },
 }
 
 const DIRECTORY: &str = "SELECT d.kind, d.ref_id, d.name, d.pipeline_id, d.position FROM goals.v_directory_v1 d \
@@ -169,28 +136,15 @@ pub async fn directory(tx: &Tx, tenant: &TenantId, needed: &Needed) -> Result<Ve
     let rows = tx
         .query(
             DIRECTORY,
-            &[
-                &tenant.as_str(),
-                &needed.all_tags,
-                &needed.tag_ids,
-                &needed.folded_tag_names,
-                &needed.stage_ids,
-            ],
+            &[&tenant.as_str(), &needed.all_tags, &needed.tag_ids, &needed.folded_tag_names, &needed.stage_ids],
         )
         .await?;
     rows.iter()
         .map(|row| {
             let (kind, id): (&str, String) = (row.try_get("kind")?, row.try_get("ref_id")?);
             Ok(match kind {
-                "tag" => Entry::Tag {
-                    id,
-                    name: row.try_get("name")?,
-                },
-                _ => Entry::Stage {
-                    id,
-                    pipeline_id: row.try_get("pipeline_id")?,
-                    position: row.try_get("position")?,
-                },
+                "tag" => Entry::Tag { id, name: row.try_get("name")? },
+                _ => Entry::Stage { id, pipeline_id: row.try_get("pipeline_id")?, position: row.try_get("position")? },
             })
         })
         .collect()

@@ -49,33 +49,20 @@ fn enrollment(row: &Row) -> Result<Enrollment, Error> {
     })
 }
 
-const FIND: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = $2"
-);
+const FIND: &str = concat!("SELECT ", columns!(), " FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = $2");
 
 /// One enrollment.
-pub async fn find(
-    tx: &Tx,
-    tenant: &TenantId,
-    id: EnrollmentId,
-) -> Result<Option<Enrollment>, Error> {
-    let row = tx
-        .query_opt(FIND, &[&tenant.as_str(), &id.as_uuid()])
-        .await?;
+pub async fn find(tx: &Tx, tenant: &TenantId, id: EnrollmentId) -> Result<Option<Enrollment>, Error> {
+    let row = tx.query_opt(FIND, &[&tenant.as_str(), &id.as_uuid()]).await?;
     row.as_ref().map(enrollment).transpose()
 }
 
-const LOCK: &str =
-    "SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = $2 FOR UPDATE";
+const LOCK: &str = "SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = $2 FOR UPDATE";
 
 /// Locks an enrollment, whatever its status, to the end of the transaction; whether there is one. What it is now is for the
 /// next statement to read.
 pub async fn lock(tx: &Tx, tenant: &TenantId, id: EnrollmentId) -> Result<bool, Error> {
-    let row = tx
-        .query_opt(LOCK, &[&tenant.as_str(), &id.as_uuid()])
-        .await?;
+    let row = tx.query_opt(LOCK, &[&tenant.as_str(), &id.as_uuid()]).await?;
     Ok(row.is_some())
 }
 
@@ -113,43 +100,19 @@ pub async fn list(tx: &Tx, tenant: &TenantId, listing: &Listing) -> Result<Vec<E
     let (before_at, before_id) = listing.before.unzip();
     let (tenant, workflow) = (tenant.as_str(), listing.workflow_id.as_uuid());
     let rows = match &listing.contact_id {
-        None => {
-            tx.query(
-                LIST,
-                &[
-                    &tenant,
-                    &workflow,
-                    &before_at,
-                    &before_id,
-                    &status,
-                    &listing.limit,
-                ],
-            )
-            .await?
-        }
+        None => tx.query(LIST, &[&tenant, &workflow, &before_at, &before_id, &status, &listing.limit]).await?,
         Some(contact) => {
             let contact = contact.as_str();
-            tx.query(
-                LIST_OF_CONTACT,
-                &[
-                    &tenant,
-                    &workflow,
-                    &before_at,
-                    &before_id,
-                    &status,
-                    &listing.limit,
-                    &contact,
-                ],
-            )
-            .await?
+            tx.query(LIST_OF_CONTACT, &[&tenant, &workflow, &before_at, &before_id, &status, &listing.limit, &contact])
+                .await?
         }
     };
     rows.iter().map(enrollment).collect()
 }
 
 const STANDING: &str = "SELECT n.contact_id, x.id, x.status FROM unnest($3::text[]) AS n (contact_id) CROSS JOIN LATERAL ( \
-       SELECT e.id, e.status FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.workflow_id = $2 \
-       AND e.contact_id = n.contact_id OFFSET 0) AS x";
+       SELECT e.id, e.status FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id = n.contact_id \
+       AND e.workflow_id IS NOT DISTINCT FROM $2 OFFSET 0) AS x";
 
 /// The enrollments that these contacts have or had in a workflow: contact, enrollment, whether it is active.
 pub async fn standing(
@@ -158,20 +121,11 @@ pub async fn standing(
     workflow: WorkflowId,
     contacts: &[&str],
 ) -> Result<Vec<(ContactId, EnrollmentId, bool)>, Error> {
-    let rows = tx
-        .query(
-            STANDING,
-            &[&tenant.as_str(), &workflow.as_uuid(), &contacts],
-        )
-        .await?;
+    let rows = tx.query(STANDING, &[&tenant.as_str(), &workflow.as_uuid(), &contacts]).await?;
     rows.iter()
         .map(|row| {
             let status: EnrollmentStatus = parsed(row, "status")?;
-            Ok((
-                parsed(row, "contact_id")?,
-                id(row, "id")?,
-                status == EnrollmentStatus::Active,
-            ))
+            Ok((parsed(row, "contact_id")?, id(row, "id")?, status == EnrollmentStatus::Active))
         })
         .collect()
 }
@@ -197,29 +151,13 @@ const INSERT: &str = concat!(
 
 /// Inserts active enrollments, but for contacts who have one; answers those it made. In the order of the contacts, so that two
 /// batches with the same contacts cannot wait for each other.
-pub async fn insert(
-    tx: &Tx,
-    tenant: &TenantId,
-    workflow: WorkflowId,
-    new: &[New],
-) -> Result<Vec<Enrollment>, Error> {
+pub async fn insert(tx: &Tx, tenant: &TenantId, workflow: WorkflowId, new: &[New]) -> Result<Vec<Enrollment>, Error> {
     let ids: Vec<Uuid> = new.iter().map(|n| n.id.as_uuid()).collect();
     let contacts: Vec<&str> = new.iter().map(|n| n.contact_id.as_str()).collect();
     let enrolled_at: Vec<Option<OffsetDateTime>> = new.iter().map(|n| n.enrolled_at).collect();
     let steps: Vec<Option<&str>> = new.iter().map(|n| n.current_step.as_deref()).collect();
-    let rows = tx
-        .query(
-            INSERT,
-            &[
-                &tenant.as_str(),
-                &workflow.as_uuid(),
-                &ids,
-                &contacts,
-                &enrolled_at,
-                &steps,
-            ],
-        )
-        .await?;
+    let rows =
+        tx.query(INSERT, &[&tenant.as_str(), &workflow.as_uuid(), &ids, &contacts, &enrolled_at, &steps]).await?;
     rows.iter().map(enrollment).collect()
 }
 
@@ -238,18 +176,7 @@ pub async fn end(
     reason: Option<&str>,
 ) -> Result<Vec<Enrollment>, Error> {
     let status = exit_reason.status().as_str();
-    let rows = tx
-        .query(
-            END,
-            &[
-                &tenant.as_str(),
-                &uuids(ids),
-                &status,
-                &exit_reason.as_str(),
-                &reason,
-            ],
-        )
-        .await?;
+    let rows = tx.query(END, &[&tenant.as_str(), &uuids(ids), &status, &exit_reason.as_str(), &reason]).await?;
     rows.iter().map(enrollment).collect()
 }
 
@@ -267,12 +194,7 @@ pub async fn active_after(
     limit: i64,
 ) -> Result<Vec<EnrollmentId>, Error> {
     let after = after.map(EnrollmentId::as_uuid);
-    let rows = tx
-        .query(
-            ACTIVE_AFTER,
-            &[&tenant.as_str(), &workflow.as_uuid(), &after, &limit],
-        )
-        .await?;
+    let rows = tx.query(ACTIVE_AFTER, &[&tenant.as_str(), &workflow.as_uuid(), &after, &limit]).await?;
     rows.iter().map(|row| id(row, "id")).collect()
 }
 
@@ -280,28 +202,10 @@ const CONTACTS_OF: &str = "SELECT e.workflow_id, e.contact_id FROM evaluator.enr
      WHERE e.tenant_id = $1 AND e.id = ANY($2) AND e.exited_at IS NULL";
 
 /// The workflow and contact of those of these enrollments that are active.
-pub async fn pairs_of(
-    tx: &Tx,
-    tenant: &TenantId,
-    ids: &[EnrollmentId],
-) -> Result<Vec<super::Pair>, Error> {
-    let rows = tx
-        .query(CONTACTS_OF, &[&tenant.as_str(), &uuids(ids)])
-        .await?;
-    rows.iter()
-        .map(|row| Ok((id(row, "workflow_id")?, parsed(row, "contact_id")?)))
-        .collect()
+pub async fn pairs_of(tx: &Tx, tenant: &TenantId, ids: &[EnrollmentId]) -> Result<Vec<super::Pair>, Error> {
+    let rows = tx.query(CONTACTS_OF, &[&tenant.as_str(), &uuids(ids)]).await?;
+    rows.iter().map(|row| Ok((id(row, "workflow_id")?, parsed(row, "contact_id")?))).collect()
 }
 
 /// Every statement here, for the test that prepares them all.
-pub const STATEMENTS: [&str; 9] = [
-    FIND,
-    LOCK,
-    LIST,
-    LIST_OF_CONTACT,
-    STANDING,
-    INSERT,
-    END,
-    ACTIVE_AFTER,
-    CONTACTS_OF,
-];
+pub const STATEMENTS: [&str; 9] = [FIND, LOCK, LIST, LIST_OF_CONTACT, STANDING, INSERT, END, ACTIVE_AFTER, CONTACTS_OF];

@@ -37,26 +37,16 @@ const PAGE: &str = "SELECT n.contact_id, v.event_id, v.event_name, v.event_time,
        SELECT e.event_id, e.event_name, e.event_time, e.received_at, e.properties::text AS properties \
        FROM ingest.v_contact_events_v1 e \
        WHERE e.tenant_id = $1 AND e.contact_id = n.contact_id AND (e.event_time, e.event_id) > (n.since, n.after) \
-       AND e.received_at >= n.since - interval '5 minutes' AND e.event_name = ANY (string_to_array(n.event_names, ' ')) \
+       AND e.received_at >= n.since - interval '5 minutes' AND e.event_name || '' = ANY (string_to_array(n.event_names, ' ')) \
        ORDER BY e.event_time, e.event_id LIMIT $6) AS v";
 
 /// The next events of each contact, at most `limit` of each, in the order of (event time, id) within a contact.
-pub async fn page(
-    tx: &Tx,
-    tenant: &TenantId,
-    wanted: &[Wanted],
-    limit: i64,
-) -> Result<Vec<Stored>, Error> {
+pub async fn page(tx: &Tx, tenant: &TenantId, wanted: &[Wanted], limit: i64) -> Result<Vec<Stored>, Error> {
     let contacts: Vec<&str> = wanted.iter().map(|w| w.contact_id.as_str()).collect();
     let since: Vec<OffsetDateTime> = wanted.iter().map(|w| w.since).collect();
     let after: Vec<Uuid> = wanted.iter().map(|w| w.after).collect();
     let names: Vec<&str> = wanted.iter().map(|w| w.event_names.as_str()).collect();
-    let rows = tx
-        .query(
-            PAGE,
-            &[&tenant.as_str(), &contacts, &since, &after, &names, &limit],
-        )
-        .await?;
+    let rows = tx.query(PAGE, &[&tenant.as_str(), &contacts, &since, &after, &names, &limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(Stored {

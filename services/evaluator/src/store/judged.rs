@@ -18,27 +18,16 @@ pub struct Locked {
     pub created_at: OffsetDateTime,
 }
 
-// `exited_at IS NULL` is `status = 'active'` (a CHECK says so) without its index: where there are no statistics yet, the
-// planner would take that index for tiny and read all of it.
 const LOCK_ACTIVE: &str = "SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at \
      FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.exited_at IS NULL AND e.id = ANY (ARRAY( \
        SELECT f.id FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
-         SELECT c.id FROM evaluator.enrollments c WHERE c.tenant_id = $1 AND c.status = 'active' \
-         AND c.workflow_id = n.workflow_id AND c.contact_id = n.contact_id OFFSET 0) AS f)) \
+         SELECT c.id FROM evaluator.enrollments c WHERE c.tenant_id = $1 AND c.exited_at IS NULL \
+         AND c.contact_id = n.contact_id AND c.workflow_id IS NOT DISTINCT FROM n.workflow_id OFFSET 0) AS f)) \
      ORDER BY e.id FOR UPDATE";
 
 /// Locks the active enrollments of these pairs, ids ascending. One that ended while this waited is not among them.
-pub async fn lock_active(
-    tx: &Tx,
-    tenant: &TenantId,
-    pairs: &Pairs<'_>,
-) -> Result<Vec<Locked>, Error> {
-    let rows = tx
-        .query(
-            LOCK_ACTIVE,
-            &[&tenant.as_str(), &pairs.workflows, &pairs.contacts],
-        )
-        .await?;
+pub async fn lock_active(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Result<Vec<Locked>, Error> {
+    let rows = tx.query(LOCK_ACTIVE, &[&tenant.as_str(), &pairs.workflows, &pairs.contacts]).await?;
     rows.iter()
         .map(|row| {
             Ok(Locked {
@@ -56,25 +45,14 @@ pub async fn lock_active(
 const ENDS: &str = "SELECT n.workflow_id, n.contact_id, x.ended_at \
      FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
        SELECT max(e.exited_at) AS ended_at FROM evaluator.enrollments e WHERE e.tenant_id = $1 \
-       AND e.workflow_id = n.workflow_id AND e.contact_id = n.contact_id AND e.exited_at IS NOT NULL) AS x \
+       AND e.contact_id = n.contact_id AND e.workflow_id IS NOT DISTINCT FROM n.workflow_id AND e.exited_at IS NOT NULL) AS x \
      WHERE x.ended_at IS NOT NULL";
 
 /// When the last of the earlier enrollments of each pair ended, where there was one.
-pub async fn ends(
-    tx: &Tx,
-    tenant: &TenantId,
-    pairs: &Pairs<'_>,
-) -> Result<HashMap<Pair, OffsetDateTime>, Error> {
-    let rows = tx
-        .query(ENDS, &[&tenant.as_str(), &pairs.workflows, &pairs.contacts])
-        .await?;
+pub async fn ends(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Result<HashMap<Pair, OffsetDateTime>, Error> {
+    let rows = tx.query(ENDS, &[&tenant.as_str(), &pairs.workflows, &pairs.contacts]).await?;
     rows.iter()
-        .map(|row| {
-            Ok((
-                (id(row, "workflow_id")?, parsed(row, "contact_id")?),
-                row.try_get("ended_at")?,
-            ))
-        })
+        .map(|row| Ok(((id(row, "workflow_id")?, parsed(row, "contact_id")?), row.try_get("ended_at")?)))
         .collect()
 }
 
@@ -97,10 +75,8 @@ pub async fn exit(
     exited_at: OffsetDateTime,
     exits: &[(EnrollmentId, OffsetDateTime)],
 ) -> Result<u64, Error> {
-    let (ids, reached): (Vec<Uuid>, Vec<OffsetDateTime>) =
-        exits.iter().map(|(id, at)| (id.as_uuid(), *at)).unzip();
-    tx.execute(EXIT, &[&tenant.as_str(), &exited_at, &ids, &reached])
-        .await
+    let (ids, reached): (Vec<Uuid>, Vec<OffsetDateTime>) = exits.iter().map(|(id, at)| (id.as_uuid(), *at)).unzip();
+    tx.execute(EXIT, &[&tenant.as_str(), &exited_at, &ids, &reached]).await
 }
 
 /// Every statement here, for the test that prepares them all.

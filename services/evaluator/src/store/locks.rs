@@ -6,8 +6,7 @@ use domain::workflow::lock_key;
 use pg::{Error, Tx};
 use std::collections::BTreeSet;
 
-const SHARE_WORKFLOWS: &str =
-    "SELECT pg_advisory_xact_lock_shared(k) FROM unnest($1::bigint[]) AS k";
+const SHARE_WORKFLOWS: &str = "SELECT pg_advisory_xact_lock_shared(k) FROM unnest($1::bigint[]) AS k";
 
 /// Holds the fences of these workflows, shared, to the end of the transaction. Taken in ascending order.
 pub async fn share_workflows(
@@ -15,10 +14,7 @@ pub async fn share_workflows(
     tenant: &TenantId,
     workflows: impl IntoIterator<Item = WorkflowId>,
 ) -> Result<(), Error> {
-    let keys: BTreeSet<i64> = workflows
-        .into_iter()
-        .map(|workflow| lock_key(tenant, workflow))
-        .collect();
+    let keys: BTreeSet<i64> = workflows.into_iter().map(|workflow| lock_key(tenant, workflow)).collect();
     let keys: Vec<i64> = keys.into_iter().collect();
     tx.query(SHARE_WORKFLOWS, &[&keys]).await.map(drop)
 }

@@ -27,14 +27,9 @@ pub struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     pub fn of(pairs: impl IntoIterator<Item = &'a Pair>) -> Self {
-        let (workflows, contacts) = pairs
-            .into_iter()
-            .map(|(workflow, contact)| (workflow.as_uuid(), contact.as_str()))
-            .unzip();
-        Self {
-            workflows,
-            contacts,
-        }
+        let (workflows, contacts) =
+            pairs.into_iter().map(|(workflow, contact)| (workflow.as_uuid(), contact.as_str())).unzip();
+        Self { workflows, contacts }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -63,8 +58,7 @@ fn parse<T>(column: &str, text: &str) -> Result<T, Error>
 where
     T: FromStr<Err: Display>,
 {
-    text.parse()
-        .map_err(|error: T::Err| Error::Decode(format!("{column}: {error}")))
+    text.parse().map_err(|error: T::Err| Error::Decode(format!("{column}: {error}")))
 }
 
 /// A column with a UUID of a certain kind.

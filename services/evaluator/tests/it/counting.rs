@@ -10,16 +10,11 @@ fn vip() -> Goal {
 }
 
 fn credited(enrollment: &Value) -> String {
-    enrollment["achievements"][0]["event_id"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    enrollment["achievements"][0]["event_id"].as_str().unwrap().to_owned()
 }
 
 async fn recheck(world: &World, workflow: Uuid) {
-    let (status, accepted) = world
-        .post(&format!("/workflows/{workflow}/recheck"), json!({}))
-        .await;
+    let (status, accepted) = world.post(&format!("/workflows/{workflow}/recheck"), json!({})).await;
     assert_eq!(status, 202, "{accepted}");
 }
 
@@ -39,22 +34,14 @@ async fn an_event_before_the_enrollment_does_not_count_however_late_it_comes() {
 async fn an_enrollment_in_the_past_catches_up_on_what_was_stored() {
     let world = World::start().await;
     let workflow = world.listening(vip()).await;
-    let (too_old, first, second) = (
-        tag("c", "vip").at(-7_200.0),
-        tag("c", "vip").at(-1_800.0),
-        tag("c", "vip").at(-900.0),
-    );
+    let (too_old, first, second) =
+        (tag("c", "vip").at(-7_200.0), tag("c", "vip").at(-1_800.0), tag("c", "vip").at(-900.0));
     world.happen(&[second, too_old, first.clone()]).await;
     world.quiet().await;
     let hour_ago: String = world
         .value("SELECT to_char((now() - interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", &[])
         .await;
-    let id = world
-        .enroll_with(
-            workflow,
-            json!({ "contact_id": "c", "enrolled_at": hour_ago }),
-        )
-        .await;
+    let id = world.enroll_with(workflow, json!({ "contact_id": "c", "enrolled_at": hour_ago })).await;
     let ended = world.ended(&id).await;
     assert_eq!(credited(&ended), first.id.to_string());
     assert_eq!(ended["enrolled_at"], json!(hour_ago));
@@ -64,21 +51,10 @@ async fn an_enrollment_in_the_past_catches_up_on_what_was_stored() {
 async fn the_window_is_half_open() {
     let world = World::start().await;
     let workflow = world
-        .listening(Goal {
-            within_seconds: Some(100),
-            ..goal("purchase_made", json!({ "any_purchase": true }))
-        })
+        .listening(Goal { within_seconds: Some(100), ..goal("purchase_made", json!({ "any_purchase": true })) })
         .await;
-    let (late, in_time) = (
-        world.enroll(workflow, "late").await,
-        world.enroll(workflow, "in-time").await,
-    );
-    world
-        .happen(&[
-            purchase("late", "1").at(101.0),
-            purchase("in-time", "1").at(95.0),
-        ])
-        .await;
+    let (late, in_time) = (world.enroll(workflow, "late").await, world.enroll(workflow, "in-time").await);
+    world.happen(&[purchase("late", "1").at(101.0), purchase("in-time", "1").at(95.0)]).await;
     world.ended(&in_time).await;
     world.still_active(&late).await;
 }
@@ -103,21 +79,13 @@ async fn a_goal_takes_effect_when_it_is_made_unless_catching_up_was_asked_for() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_enrollment_made_after_a_goal_sees_what_was_received_before_it() {
     let world = World::start().await;
-    let early = Event {
-        received_seconds: -3_000.0,
-        ..tag("c", "vip").at(-3_000.0)
-    };
+    let early = Event { received_seconds: -3_000.0, ..tag("c", "vip").at(-3_000.0) };
     world.happen(std::slice::from_ref(&early)).await;
     let workflow = world.listening(vip()).await;
     let hour_ago: String = world
         .value("SELECT to_char((now() - interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", &[])
         .await;
-    let id = world
-        .enroll_with(
-            workflow,
-            json!({ "contact_id": "c", "enrolled_at": hour_ago }),
-        )
-        .await;
+    let id = world.enroll_with(workflow, json!({ "contact_id": "c", "enrolled_at": hour_ago })).await;
     assert_eq!(credited(&world.ended(&id).await), early.id.to_string());
 }
 
@@ -131,39 +99,23 @@ async fn re_entry_begins_anew() {
     world.happen(std::slice::from_ref(&early)).await;
     world.ended(&first).await;
     let body = json!({ "contact_id": "c" });
-    let (status, refused) = world
-        .post(&format!("/workflows/{workflow}/enrollments"), body.clone())
-        .await;
-    assert_eq!(
-        (status, &refused["code"]),
-        (409, &json!("reentry_not_allowed"))
-    );
+    let (status, refused) = world.post(&format!("/workflows/{workflow}/enrollments"), body.clone()).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("reentry_not_allowed")));
 
-    world
-        .change_workflow(workflow, "allow_reentry = true")
-        .await;
+    world.change_workflow(workflow, "allow_reentry = true").await;
     let second = world.enroll(workflow, "c").await;
     // The credited event comes again, and an event from before the first exit is told late.
     world.happen(&[tag("c", "vip").at(-1.0)]).await;
     world.still_active(&second).await;
-    let chunk = world
-        .store("demo", &[event("c", "page_viewed", "{}")])
-        .await;
+    let chunk = world.store("demo", &[event("c", "page_viewed", "{}")]).await;
     world.tell(chunk).await;
     recheck(&world, workflow).await;
     world.still_active(&second).await;
     let later = tag("c", "vip").at(3.0);
     world.happen(std::slice::from_ref(&later)).await;
     assert_eq!(credited(&world.ended(&second).await), later.id.to_string());
-    let both = world
-        .get(&format!("/workflows/{workflow}/enrollments?contact_id=c"))
-        .await;
-    let ids: Vec<&str> = both["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["id"].as_str().unwrap())
-        .collect();
+    let both = world.get(&format!("/workflows/{workflow}/enrollments?contact_id=c")).await;
+    let ids: Vec<&str> = both["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
     assert_eq!(ids, [second.as_str(), first.as_str()], "newest first");
 }
 
@@ -196,21 +148,10 @@ async fn a_recheck_of_a_whole_workflow_reaches_every_enrollment() {
          SELECT now(), now(), now(), gen_random_uuid(), false, 'demo', 'contact.tag.added', 'c-' || n, '{\"tag_name\": \"vip\"}' \
          FROM generate_series(1, 5500) AS n";
     world.sql.execute(insert, &[]).await.unwrap();
-    world
-        .add_goal(
-            workflow,
-            Goal {
-                effective_after_seconds: None,
-                ..vip()
-            },
-        )
-        .await;
+    world.add_goal(workflow, Goal { effective_after_seconds: None, ..vip() }).await;
     recheck(&world, workflow).await;
     let active = "SELECT count(*) FROM evaluator.enrollments WHERE status = 'active'";
-    crate::support::eventually("all have left", async || {
-        world.value::<i64>(active, &[]).await == 0
-    })
-    .await;
+    crate::support::eventually("all have left", async || world.value::<i64>(active, &[]).await == 0).await;
     assert_eq!(world.metric("goal_exits_total").await, 5500.0);
 }
 
@@ -229,8 +170,6 @@ async fn a_recheck_names_foreign_and_unknown_enrollments_in_vain() {
     };
     world.publish(foreign.into_message(Uuid::now_v7())).await;
     world.still_active(&id).await;
-    let letters: i64 = world
-        .value("SELECT count(*) FROM evaluator.dead_letters", &[])
-        .await;
+    let letters: i64 = world.value("SELECT count(*) FROM evaluator.dead_letters", &[]).await;
     assert_eq!(letters, 0);
 }

@@ -37,7 +37,7 @@ pub struct World {
 
 /// A goal as a test wants it.
 pub struct Goal {
-    pub goal_type: &'static str,
+    pub goal_type: String,
     pub criteria: Value,
     pub position: i16,
     pub within_seconds: Option<i64>,
@@ -47,9 +47,9 @@ pub struct Goal {
 }
 
 /// A goal that listens from the moment it is made.
-pub fn goal(goal_type: &'static str, criteria: Value) -> Goal {
+pub fn goal(goal_type: &str, criteria: Value) -> Goal {
     Goal {
-        goal_type,
+        goal_type: goal_type.to_owned(),
         criteria,
         position: 1,
         within_seconds: None,
@@ -88,11 +88,7 @@ pub fn tag(contact: &str, name: &str) -> Event {
 }
 
 pub fn purchase(contact: &str, amount: &str) -> Event {
-    event(
-        contact,
-        "payment.completed",
-        format!(r#"{{"amount":{amount}}}"#),
-    )
+    event(contact, "payment.completed", format!(r#"{{"amount":{amount}}}"#))
 }
 
 impl Event {
@@ -110,10 +106,7 @@ impl World {
 
     /// A service with other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let (database, vhost) = (
-            Database::create().await.unwrap(),
-            Vhost::create().await.unwrap(),
-        );
+        let (database, vhost) = (Database::create().await.unwrap(), Vhost::create().await.unwrap());
         let tenant = database.seed_tenant("demo").await.unwrap();
         let mut settings = settings(&database, &vhost);
         change(&mut settings);
@@ -125,26 +118,11 @@ impl World {
             tokio::runtime::Handle::current(),
         );
         let (publisher, sql) = (bus.publisher(), database.superuser().await.unwrap());
-        let world = Self {
-            url,
-            admin_url,
-            tenant,
-            http: reqwest::Client::new(),
-            sql,
-            database,
-            vhost,
-            publisher,
-            running,
-        };
+        let world =
+            Self { url, admin_url, tenant, http: reqwest::Client::new(), sql, database, vhost, publisher, running };
         let ready = format!("{}/health/ready", world.admin_url);
         eventually("the service is ready", async || {
-            world.publisher.ready()
-                && world
-                    .http
-                    .get(&ready)
-                    .send()
-                    .await
-                    .is_ok_and(|a| a.status() == 200)
+            world.publisher.ready() && world.http.get(&ready).send().await.is_ok_and(|a| a.status() == 200)
         })
         .await;
         world
@@ -162,51 +140,33 @@ impl World {
 
     // ---- HTTP
 
-    pub async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        key: &str,
-        body: Option<Value>,
-    ) -> (u16, Value) {
-        let mut request = self
-            .http
-            .request(method, format!("{}/api/v1{path}", self.url))
-            .bearer_auth(key);
+    pub async fn call(&self, method: Method, path: &str, key: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = self.http.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(key);
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.unwrap();
         let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-        (
-            status,
-            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}")),
-        )
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}")))
     }
 
     pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.call(Method::POST, path, &self.tenant.editor_key, Some(body))
-            .await
+        self.call(Method::POST, path, &self.tenant.editor_key, Some(body)).await
     }
 
     pub async fn get(&self, path: &str) -> Value {
-        let (status, body) = self
-            .call(Method::GET, path, &self.tenant.viewer_key, None)
-            .await;
+        let (status, body) = self.call(Method::GET, path, &self.tenant.viewer_key, None).await;
         assert_eq!(status, 200, "{body}");
         body
     }
 
     /// Enrolls a contact; the enrollment's id.
     pub async fn enroll(&self, workflow: Uuid, contact: &str) -> String {
-        self.enroll_with(workflow, json!({ "contact_id": contact }))
-            .await
+        self.enroll_with(workflow, json!({ "contact_id": contact })).await
     }
 
     pub async fn enroll_with(&self, workflow: Uuid, body: Value) -> String {
-        let (status, body) = self
-            .post(&format!("/workflows/{workflow}/enrollments"), body)
-            .await;
+        let (status, body) = self.post(&format!("/workflows/{workflow}/enrollments"), body).await;
         assert_eq!(status, 201, "{body}");
         body["id"].as_str().unwrap().to_owned()
     }
@@ -217,10 +177,7 @@ impl World {
 
     /// The enrollment once it has ended.
     pub async fn ended(&self, id: &str) -> Value {
-        eventually("the enrollment has ended", async || {
-            self.enrollment(id).await["status"] != "active"
-        })
-        .await;
+        eventually("the enrollment has ended", async || self.enrollment(id).await["status"] != "active").await;
         self.enrollment(id).await
     }
 
@@ -241,10 +198,7 @@ impl World {
     pub async fn workflow_of(&self, tenant: &str, status: &str, logic: Value) -> Uuid {
         let id = Uuid::now_v7();
         let insert = "INSERT INTO goals.workflows (tenant_id, id, name, status, goal_logic, created_by) VALUES ($1, $2, 'w', $3, $4, 'test')";
-        self.sql
-            .execute(insert, &[&tenant, &id, &status, &logic])
-            .await
-            .unwrap();
+        self.sql.execute(insert, &[&tenant, &id, &status, &logic]).await.unwrap();
         self.raise_epoch(tenant).await;
         id
     }
@@ -260,18 +214,12 @@ impl World {
         let id = Uuid::now_v7();
         let goal_type: GoalType = goal.goal_type.parse().unwrap();
         let criteria = goal.criteria.to_string();
-        let parsed = Criteria::parse(
-            goal_type,
-            &Json::parse(&criteria, &Limits::CRITERIA).unwrap(),
-        )
-        .unwrap();
+        let parsed = Criteria::parse(goal_type, &Json::parse(&criteria, &Limits::CRITERIA).unwrap()).unwrap();
         let insert = "INSERT INTO goals.goals (tenant_id, id, workflow_id, goal_type, event_name, criteria, criteria_hash, within_seconds, \
                       on_enroll, position, effective_from, created_by) \
                       SELECT w.tenant_id, $1, w.id, $3, $4, $5::text::jsonb, uuid_send($1), $6, $7, $8, \
                       clock_timestamp() + $9::float8 * interval '1 s', 'test' FROM goals.workflows w WHERE w.id = $2";
-        let effective = goal
-            .effective_after_seconds
-            .map(|seconds| f64::from(i32::try_from(seconds).unwrap()));
+        let effective = goal.effective_after_seconds.map(|seconds| f64::from(i32::try_from(seconds).unwrap()));
         let binds: [&(dyn ToSql + Sync); 9] = [
             &id,
             &workflow,
@@ -290,41 +238,23 @@ impl World {
 
     pub async fn put_tag(&self, id: &str, name: &str) {
         let insert = "INSERT INTO goals.directory (tenant_id, kind, ref_id, name, name_folded) VALUES ('demo', 'tag', $1, $2, $3)";
-        self.sql
-            .execute(insert, &[&id, &name, &domain::goal::fold_name(name)])
-            .await
-            .unwrap();
+        self.sql.execute(insert, &[&id, &name, &domain::goal::fold_name(name)]).await.unwrap();
         self.raise_epoch("demo").await;
     }
 
     pub async fn put_stage(&self, id: &str, pipeline: &str, position: i32) {
         let insert = "INSERT INTO goals.directory (tenant_id, kind, ref_id, name, pipeline_id, position) VALUES ('demo', 'stage', $1, $1, $2, $3)";
-        self.sql
-            .execute(insert, &[&id, &pipeline, &position])
-            .await
-            .unwrap();
+        self.sql.execute(insert, &[&id, &pipeline, &position]).await.unwrap();
         self.raise_epoch("demo").await;
     }
 
     pub async fn change_workflow(&self, workflow: Uuid, change: &str) {
-        self.sql
-            .execute(
-                &format!("UPDATE goals.workflows SET {change} WHERE id = $1"),
-                &[&workflow],
-            )
-            .await
-            .unwrap();
+        self.sql.execute(&format!("UPDATE goals.workflows SET {change} WHERE id = $1"), &[&workflow]).await.unwrap();
         self.raise_epoch_of_workflow(workflow).await;
     }
 
     pub async fn change_goal(&self, goal: Uuid, change: &str) {
-        self.sql
-            .execute(
-                &format!("UPDATE goals.goals SET {change} WHERE id = $1"),
-                &[&goal],
-            )
-            .await
-            .unwrap();
+        self.sql.execute(&format!("UPDATE goals.goals SET {change} WHERE id = $1"), &[&goal]).await.unwrap();
         self.raise_epoch("demo").await;
     }
 
@@ -373,20 +303,13 @@ impl World {
                 event_time: row.get(0),
                 received_at: row.get(1),
                 project_id: None,
-                contact_id: event
-                    .contact
-                    .as_ref()
-                    .map(|contact| contact.parse().unwrap()),
+                contact_id: event.contact.as_ref().map(|contact| contact.parse().unwrap()),
                 user_id: None,
                 session_id: None,
                 properties: Json::parse(&event.properties, &Limits::WIRE).unwrap(),
             });
         }
-        EventsStored {
-            version: Default::default(),
-            tenant_id: TenantId::parse(tenant).unwrap(),
-            events: stored,
-        }
+        EventsStored { version: Default::default(), tenant_id: TenantId::parse(tenant).unwrap(), events: stored }
     }
 
     pub async fn tell(&self, chunk: EventsStored) {
@@ -409,44 +332,25 @@ impl World {
     }
 
     /// Bytes that are no message of ours.
-    pub async fn publish_bytes(
-        &self,
-        exchange: &'static str,
-        routing_key: &'static str,
-        payload: &[u8],
-    ) {
+    pub async fn publish_bytes(&self, exchange: &'static str, routing_key: &'static str, payload: &[u8]) {
         let tenant_id = TenantId::parse("demo").unwrap();
         let (message_id, content_type) = (Uuid::now_v7(), "application/json");
         let payload = payload.to_vec();
         let mandatory = true;
-        self.publish(NewMessage {
-            tenant_id,
-            exchange,
-            routing_key,
-            mandatory,
-            message_id,
-            content_type,
-            payload,
-        })
-        .await;
+        self.publish(NewMessage { tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload })
+            .await;
     }
 
     /// Looks on at the facts, from now on.
     pub async fn facts(&self, routing_key: &str) -> Facts {
-        Facts(
-            Subscription::open(self.vhost.amqp_url(), exchange::WORKFLOW, routing_key)
-                .await
-                .unwrap(),
-        )
+        Facts(Subscription::open(self.vhost.amqp_url(), exchange::WORKFLOW, routing_key).await.unwrap())
     }
 
     /// Waits until both queues and the outbox are empty: everything that was told has been judged.
     pub async fn quiet(&self) {
         let mut calm = 0;
         eventually("all is quiet", async || {
-            let mut waiting: i64 = self
-                .value("SELECT count(*) FROM evaluator.outbox", &[])
-                .await;
+            let mut waiting: i64 = self.value("SELECT count(*) FROM evaluator.outbox", &[]).await;
             for queue in ["evaluator.events", "evaluator.commands"] {
                 let (ready, unacknowledged) = self.vhost.messages(queue).await.unwrap();
                 waiting += i64::try_from(ready + unacknowledged).unwrap();
@@ -460,44 +364,26 @@ impl World {
     // ---- looking
 
     /// A single value, seen past row level security.
-    pub async fn value<T: for<'r> FromSql<'r>>(
-        &self,
-        sql: &str,
-        binds: &[&(dyn ToSql + Sync)],
-    ) -> T {
+    pub async fn value<T: for<'r> FromSql<'r>>(&self, sql: &str, binds: &[&(dyn ToSql + Sync)]) -> T {
         self.sql.query_one(sql, binds).await.unwrap().get(0)
     }
 
     /// A counter of `/metrics`, summed over its labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = self
-            .http
-            .get(format!("{}/metrics", self.admin_url))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
-        let of_name =
-            |line: &&str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
-        text.lines()
-            .filter(of_name)
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        let text = self.http.get(format!("{}/metrics", self.admin_url)).send().await.unwrap().text().await.unwrap();
+        let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
+        text.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// How many connections wait for a lock.
     pub async fn waiting(&self) -> i64 {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         self.value(sql, &[]).await
     }
 
     pub async fn until_waiting(&self, connections: i64) {
-        eventually("connections wait for a lock", async || {
-            self.waiting().await >= connections
-        })
-        .await;
+        eventually("connections wait for a lock", async || self.waiting().await >= connections).await;
     }
 }
 
@@ -523,10 +409,7 @@ impl Facts {
 }
 
 /// Opens a transaction that stands in the way of the service.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test that stands in the way of the service"
-)]
+#[expect(clippy::disallowed_methods, reason = "a test that stands in the way of the service")]
 pub async fn hold(client: &mut Client) -> Transaction<'_> {
     client.transaction().await.unwrap()
 }
@@ -535,15 +418,8 @@ pub async fn hold(client: &mut Client) -> Transaction<'_> {
 /// transaction commits.
 pub async fn begin_status(tx: &Transaction<'_>, workflow: Uuid, status: &str) {
     let key = lock_key(&TenantId::parse("demo").unwrap(), workflow.into());
-    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&key])
-        .await
-        .unwrap();
-    tx.execute(
-        "UPDATE goals.workflows SET status = $2 WHERE id = $1",
-        &[&workflow, &status],
-    )
-    .await
-    .unwrap();
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&key]).await.unwrap();
+    tx.execute("UPDATE goals.workflows SET status = $2 WHERE id = $1", &[&workflow, &status]).await.unwrap();
     tx.execute(RAISE_EPOCH, &[&"demo"]).await.unwrap();
 }
 
@@ -570,8 +446,7 @@ async fn launch(mut settings: Settings) -> (String, String, Running) {
     let running = context.running();
     start(context).await.unwrap();
     eventually("the ports are announced", async || announced.exists()).await;
-    let addresses: Value =
-        serde_json::from_str(&std::fs::read_to_string(&announced).unwrap()).unwrap();
+    let addresses: Value = serde_json::from_str(&std::fs::read_to_string(&announced).unwrap()).unwrap();
     let address = |key: &str| addresses[key].as_str().unwrap().to_owned();
     (address("url"), address("admin_url"), running)
 }
