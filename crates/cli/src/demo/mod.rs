@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use bus::Subscription;
 use devstack::{Options, Signals};
+use uuid::Uuid;
 
 use crate::dev::{self, Running};
 use exits::{Exits, Expected};
@@ -70,7 +71,9 @@ async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
     }
     let starting = Progress::waiting("starting everything");
-    let options = Options::ephemeral(dev::HOME).with_servers_of_environment();
+    // Not where a `goalpost dev` of this directory has its dev.json.
+    let home = std::env::temp_dir().join(format!("goalpost-demo-{}", Uuid::now_v7().simple()));
+    let options = Options::ephemeral(home).with_servers_of_environment();
     let Running { stack, place } = tokio::select! {
         started = dev::up(options) => started?,
         code = signals.next() => return Ok(code.into()),
