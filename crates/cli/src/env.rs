@@ -29,8 +29,7 @@ struct Service {
 pub fn main() -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(DEV_JSON)
         .context("nothing runs here: start `goalpost dev` in this directory (or `make dev`)")?;
-    let dev: Dev =
-        serde_json::from_str(&text).with_context(|| format!("{DEV_JSON} cannot be read"))?;
+    let dev: Dev = serde_json::from_str(&text).with_context(|| format!("{DEV_JSON} cannot be read"))?;
     let secrets = [
         ("TENANT", &dev.tenant_id),
         ("WRITE_TOKEN", &dev.write_token),
@@ -44,10 +43,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
     }
     for (name, service) in &dev.services {
         let name = name.to_uppercase();
-        println!(
-            "export {name}='{}' {name}_ADMIN='{}'",
-            service.url, service.admin_url
-        );
+        println!("export {name}='{}' {name}_ADMIN='{}'", service.url, service.admin_url);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -175,7 +175,7 @@ fn members_know_only_whom_they_may() {
         };
         forbid("lapin", &["bus"], true);
         forbid("actix-web", &["web", "ingest", "goals", "evaluator", "analytics"], true);
-        forbid("jsonschema", &["ingest", "goals", "e2e"], true);
+        forbid("jsonschema", &["ingest", "goals"], false);
         forbid("deadpool-postgres", &["pg"], true);
         forbid("tokio-postgres", &["pg", "testkit", "devstack", "cli"], false);
         forbid("testkit", &["e2e"], false);

@@ -79,6 +79,11 @@ impl Exits {
         Ok(())
     }
 
+    /// The different messages as they came, one in a line.
+    pub fn lines(&self) -> Vec<u8> {
+        self.distinct.values().flat_map(|body| body.iter().copied().chain([b'\n'])).collect()
+    }
+
     /// How many different exits there were.
     pub fn distinct(&self) -> u64 {
         self.distinct.len() as u64

@@ -11,6 +11,7 @@ mod report;
 mod send;
 mod workload;
 
+use anyhow::Context as _;
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ pub struct Args {
     /// Alter one purchase, so that the figures differ and the exit code is not 0
     #[arg(long)]
     spoil: bool,
+    /// Write the different workflow.exit.goal messages to a file, one in a line
+    #[arg(long, value_name = "FILE")]
+    exits: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -121,6 +125,9 @@ async fn work(place: &Place, args: &Args, mut phases: Vec<Phase>) -> anyhow::Res
         figures = run.all(&mut phases) => figures?,
     };
     let exits = exits.borrow();
+    if let Some(path) = &args.exits {
+        std::fs::write(path, exits.lines()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(Report {
         holds: figures.iter().all(|figure| figure.holds),
         tenant_id: workload.tenant.clone(),

@@ -41,7 +41,8 @@ fn came_out<'a>(report: &'a Value, name: &str) -> &'a str {
 #[test]
 fn everything_comes_out_and_a_replay_changes_nothing() {
     let dir = enterable_directory();
-    let (code, report) = demo(dir.path(), &[]);
+    let exits = tempfile::NamedTempFile::new().unwrap();
+    let (code, report) = demo(dir.path(), &["--exits", exits.path().to_str().unwrap()]);
     assert_eq!((code, wrong(&report)), (0, vec![]));
     assert_eq!(report["holds"], true);
     assert_eq!(report["exit_messages"]["faults"], Value::Array(vec![]));
@@ -56,8 +57,26 @@ fn everything_comes_out_and_a_replay_changes_nothing() {
     ] {
         assert_eq!(came_out(&report, name), figure, "{name}");
     }
+    assert_eq!(valid_exits(&std::fs::read_to_string(&exits).unwrap()), 1_809);
     let left: Vec<_> = std::fs::read_dir(&dir).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// How many different messages these lines hold; each is valid against the published schemas.
+fn valid_exits(lines: &str) -> usize {
+    let schema = |name: &str| {
+        let path = format!("{}/../../proto-schemas/{name}/v1.json", env!("CARGO_MANIFEST_DIR"));
+        let text: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        jsonschema::options().should_validate_formats(true).build(&text).unwrap()
+    };
+    let (envelope, data) = (schema("cloudevent"), schema("workflow.exit.goal"));
+    let messages = lines.lines().map(|line| {
+        let message: Value = serde_json::from_str(line).unwrap();
+        assert!(envelope.is_valid(&message), "{line}");
+        assert!(data.is_valid(&message["data"]), "{line}");
+        message["id"].as_str().unwrap().to_owned()
+    });
+    messages.collect::<std::collections::HashSet<_>>().len()
 }
 
 /// Kills services in turn, each a while after the last has come back.
