@@ -1,7 +1,7 @@
 //! A RabbitMQ virtual host per test, made and removed through the management API.
 
 use crate::{at_the_end, environment};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -58,15 +58,18 @@ impl Vhost {
         Ok(())
     }
 
-    /// Messages ready in a queue and delivered but not acknowledged, as the queue itself counts them now.
+    /// Messages ready in a queue and delivered but not acknowledged, never behind what the caller knows.
     pub async fn messages(&self, queue: &str) -> anyhow::Result<(u64, u64)> {
-        let path = format!("api/queues/{}?disable_stats=true&enable_queue_totals=true", self.name);
-        let list = self.api.call(Method::GET, &path, None).await?;
-        let found =
-            list.as_array().into_iter().flatten().find(|q| q.get("name").and_then(Value::as_str) == Some(queue));
-        let Some(found) = found else { bail!("there is no queue {queue}") };
-        let count = |key: &str| found.get(key).and_then(Value::as_u64).unwrap_or(0);
-        Ok((count("messages_ready"), count("messages_unacknowledged")))
+        let totals = devstack::broker::queue_totals(self.api.base.as_str(), &self.name).await?;
+        let found = totals.iter().find(|total| total.name == queue);
+        let found = found.with_context(|| format!("there is no queue {queue}"))?;
+        Ok((found.ready, found.unacked))
+    }
+
+    /// Messages ready or not acknowledged in all queues together, never behind what the caller knows.
+    pub async fn waiting(&self) -> anyhow::Result<u64> {
+        let totals = devstack::broker::queue_totals(self.api.base.as_str(), &self.name).await?;
+        Ok(totals.iter().map(|total| total.ready + total.unacked).sum())
     }
 
     /// Removes a queue, consumers or not.

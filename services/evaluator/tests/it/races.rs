@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 const LOCK_ENROLLMENT: &str = "SELECT id FROM evaluator.enrollments WHERE id = $1 FOR UPDATE";
 
-/// With lock and read in one statement each of the two would see its own goal only, and nobody would exit.
+/// The second one begins before the first has recorded anything, and the first before the second event is stored: read too early,
+/// each would see one goal only.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_goals_of_all_met_by_two_transactions_at_once_are_one_exit() {
     let world = World::start().await;
@@ -17,6 +18,7 @@ async fn two_goals_of_all_met_by_two_transactions_at_once_are_one_exit() {
     let id = world.enroll(workflow, "c").await;
     world.quiet().await;
     let mut facts = world.facts("workflow.exit.goal").await;
+    let mut achieved = world.facts("goal.achieved").await;
 
     let mut blocker = world.database.superuser().await.unwrap();
     let held = hold(&mut blocker).await;
@@ -39,6 +41,9 @@ async fn two_goals_of_all_met_by_two_transactions_at_once_are_one_exit() {
     assert_eq!(fact["subject"], json!(id));
     world.quiet().await;
     facts.none().await;
+    let (first, second) = (achieved.next().await.1, achieved.next().await.1);
+    assert_ne!(first["data"]["goal_id"], second["data"]["goal_id"]);
+    achieved.none().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
