@@ -5,6 +5,7 @@
 pub mod access;
 mod admin;
 pub mod body;
+mod by;
 pub mod identity;
 mod lookup;
 pub mod paging;
@@ -17,6 +18,7 @@ mod unread;
 
 pub use admin::AdminPort;
 pub use body::Strict;
+pub use by::By;
 pub use identity::{Admin, Caller, Editor, KeyStore, Keys, Operator, Role, StoredKey, Viewer};
 pub use lookup::{Lookup, LookupLimits};
 pub use paging::{Cursor, Listed, Page};
