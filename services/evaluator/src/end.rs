@@ -2,12 +2,12 @@
 //! same transaction.
 
 use crate::error::Error;
+use crate::origin::Origin;
 use crate::store::actions;
 use crate::store::enrollments::{self, Enrollment};
 use domain::contract::{ActionCancelled, Fact};
 use domain::enrollment::{EnrollmentStatus, ExitReason};
 use domain::ids::{ActionId, EnrollmentId, TenantId};
-use domain::outbox::NewMessage;
 use pg::{Db, Scope, Tx};
 
 /// What the engine says about the end.
@@ -20,16 +20,17 @@ pub struct End {
 
 /// Ends an active enrollment. One that has ended with the same status already is answered as it is: a repeated request
 /// changes nothing.
-pub async fn end(db: &Db, tenant: TenantId, id: EnrollmentId, end: End) -> Result<Enrollment, Error> {
-    let (scope, db_of_outbox) = (Scope::Tenant(tenant.clone()), db.clone());
+pub async fn end(db: &Db, origin: Origin, id: EnrollmentId, end: End) -> Result<Enrollment, Error> {
+    let (scope, db_of_outbox) = (Scope::Tenant(origin.tenant.clone()), db.clone());
     db.run_tx("end_enrollment", scope, move |tx| {
-        let (tenant, end, db) = (tenant.clone(), end.clone(), db_of_outbox.clone());
-        Box::pin(async move { end_in(&db, tx, &tenant, id, &end).await })
+        let (origin, end, db) = (origin.clone(), end.clone(), db_of_outbox.clone());
+        Box::pin(async move { end_in(&db, tx, &origin, id, &end).await })
     })
     .await
 }
 
-async fn end_in(db: &Db, tx: &Tx, tenant: &TenantId, id: EnrollmentId, end: &End) -> Result<Enrollment, Error> {
+async fn end_in(db: &Db, tx: &Tx, origin: &Origin, id: EnrollmentId, end: &End) -> Result<Enrollment, Error> {
+    let tenant = &origin.tenant;
     if !enrollments::lock(tx, tenant, id).await? {
         return Err(Error::EnrollmentNotFound);
     }
@@ -42,12 +43,12 @@ async fn end_in(db: &Db, tx: &Tx, tenant: &TenantId, id: EnrollmentId, end: &End
     let ended = ended.pop().ok_or(Error::EnrollmentExited)?;
     let mut cancelled = actions::cancel(tx, tenant, &[id]).await?;
     if let Some(actions) = cancelled.remove(&id) {
-        db.add_to_outbox(tx, &[cancellation(tenant, &ended, actions)]).await?;
+        db.add_to_outbox(tx, &[cancellation(tenant, &ended, actions).into_message(origin.traceparent.clone())]).await?;
     }
     Ok(ended)
 }
 
-fn cancellation(tenant: &TenantId, ended: &Enrollment, actions: Vec<ActionId>) -> NewMessage {
+fn cancellation(tenant: &TenantId, ended: &Enrollment, actions: Vec<ActionId>) -> ActionCancelled {
     ActionCancelled {
         tenant_id: tenant.clone(),
         workflow_id: ended.workflow_id,
@@ -59,5 +60,4 @@ fn cancellation(tenant: &TenantId, ended: &Enrollment, actions: Vec<ActionId>) -
         cancelled_at: ended.exited_at.unwrap_or(ended.created_at),
         enrollment_version: i64::from(ended.version),
     }
-    .into_message(None)
 }

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::on_enroll::{self, Held};
+use crate::origin::Origin;
 use crate::recheck;
 use crate::store::enrollments::{self, Enrollment, New};
 use crate::store::{judged, planning, workflows};
@@ -10,7 +11,6 @@ use domain::contract::{EnrollmentCreated, Fact};
 use domain::enrollment::ExitReason;
 use domain::goal::OnEnroll;
 use domain::ids::{ContactId, EnrollmentId, GoalId, TenantId, WorkflowId};
-use domain::outbox::NewMessage;
 use pg::{Db, Scope, Tx};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -70,19 +70,22 @@ pub enum Outcome {
 /// Enrolls contacts; one outcome per request, in the same order. A contact that is named twice is enrolled once.
 pub async fn enroll(
     db: &Db,
-    tenant: &TenantId,
+    origin: &Origin,
     workflow: WorkflowId,
     requests: Vec<Request>,
 ) -> Result<Vec<Outcome>, Error> {
     let requests: Arc<[Request]> = requests.into();
     let mut attempt = 1;
     loop {
-        let (tenant, requests, db_of_outbox) = (tenant.clone(), Arc::clone(&requests), db.clone());
-        let scope = Scope::Tenant(tenant.clone());
+        let (origin, requests, db_of_outbox) = (origin.clone(), Arc::clone(&requests), db.clone());
+        let scope = Scope::Tenant(origin.tenant.clone());
         let outcome = db
             .run_tx("enroll", scope, move |tx| {
-                let (tenant, requests, db) = (tenant.clone(), Arc::clone(&requests), db_of_outbox.clone());
-                Box::pin(async move { Enrolling { db: &db, tx, tenant: &tenant, workflow }.enroll(&requests).await })
+                let (origin, requests, db) = (origin.clone(), Arc::clone(&requests), db_of_outbox.clone());
+                Box::pin(async move {
+                    let now = judged::clock(tx).await?;
+                    Enrolling { db: &db, tx, origin: &origin, workflow, now }.enroll(&requests).await
+                })
             })
             .await;
         match outcome {
@@ -96,16 +99,18 @@ pub async fn enroll(
 struct Enrolling<'a> {
     db: &'a Db,
     tx: &'a Tx,
-    tenant: &'a TenantId,
+    origin: &'a Origin,
     workflow: WorkflowId,
+    /// The database clock when it began: what is said about now is said about this moment.
+    now: OffsetDateTime,
 }
 
 impl Enrolling<'_> {
     async fn enroll(&self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
-        let workflow = workflows::find(self.tx, self.tenant, self.workflow).await?.ok_or(Error::WorkflowNotFound)?;
+        let workflow =
+            workflows::find(self.tx, &self.origin.tenant, self.workflow).await?.ok_or(Error::WorkflowNotFound)?;
         planning::anew(self.tx).await?;
-        let now = judged::clock(self.tx).await?;
-        let in_future = |request: &Request| request.enrolled_at.is_some_and(|at| at > now);
+        let in_future = |request: &Request| request.enrolled_at.is_some_and(|at| at > self.now);
 
         // Of several requests for one contact the first counts.
         let mut wanted: BTreeMap<&ContactId, &Request> = BTreeMap::new();
@@ -115,8 +120,8 @@ impl Enrolling<'_> {
         let mut outcomes = HashMap::new();
         let open = self.without_earlier(&wanted, workflow.allow_reentry, &mut outcomes).await?;
         let since: Vec<(&ContactId, OffsetDateTime)> =
-            open.iter().map(|request| (&request.contact_id, request.enrolled_at.unwrap_or(now))).collect();
-        let mut holding = on_enroll::holding(self.tx, self.tenant, self.workflow, &since).await?;
+            open.iter().map(|request| (&request.contact_id, self.enrolled_at(request))).collect();
+        let mut holding = on_enroll::holding(self.tx, &self.origin.tenant, self.workflow, &since).await?;
         let mut entering = Vec::new();
         for request in open {
             match holding.get(&request.contact_id) {
@@ -129,6 +134,19 @@ impl Enrolling<'_> {
         holding.retain(|_, held| held.on_enroll == OnEnroll::Exit);
         self.enter(&entering, workflow.allow_reentry, &holding, &mut outcomes).await?;
         answers(requests, in_future, &outcomes)
+    }
+
+    fn enrolled_at(&self, request: &Request) -> OffsetDateTime {
+        request.enrolled_at.unwrap_or(self.now)
+    }
+
+    fn row(&self, request: &Request) -> New {
+        New {
+            id: Uuid::now_v7().into(),
+            contact_id: request.contact_id.clone(),
+            enrolled_at: self.enrolled_at(request),
+            current_step: request.current_step.as_ref().map(Step::json),
+        }
     }
 
     /// The requests that nothing speaks against so far; the outcome of the others.
@@ -160,7 +178,9 @@ impl Enrolling<'_> {
     ) -> Result<HashMap<ContactId, Standing>, Error> {
         let contacts: Vec<&str> = contacts.map(ContactId::as_str).collect();
         let mut standing: HashMap<ContactId, Standing> = HashMap::new();
-        for (contact, id, active) in enrollments::standing(self.tx, self.tenant, self.workflow, &contacts).await? {
+        for (contact, id, active) in
+            enrollments::standing(self.tx, &self.origin.tenant, self.workflow, &contacts).await?
+        {
             let entry = standing.entry(contact).or_default();
             if active {
                 entry.active = Some(id);
@@ -179,8 +199,8 @@ impl Enrolling<'_> {
         holding: &HashMap<ContactId, Held>,
         outcomes: &mut HashMap<ContactId, Outcome>,
     ) -> Result<(), Error> {
-        let new: Vec<New> = entering.iter().map(|request| new(request)).collect();
-        let made = enrollments::insert(self.tx, self.tenant, self.workflow, &new).await?;
+        let new: Vec<New> = entering.iter().map(|request| self.row(request)).collect();
+        let made = enrollments::insert((self.tx, self.now), &self.origin.tenant, self.workflow, &new).await?;
         let made: HashMap<ContactId, Enrollment> = made.into_iter().map(|e| (e.contact_id.clone(), e)).collect();
         // Others may have come first, or have come and gone, since the first look.
         let now_there = if made.len() < new.len() || !allow_reentry {
@@ -203,7 +223,10 @@ impl Enrolling<'_> {
             made.into_values().partition(|enrollment| holding.contains_key(&enrollment.contact_id));
         self.tell(entering, &active).await?;
         let ids: Vec<EnrollmentId> = satisfied.iter().map(|enrollment| enrollment.id).collect();
-        let ended = enrollments::end(self.tx, self.tenant, &ids, ExitReason::AlreadySatisfied, None).await?;
+        let ended = match ids.as_slice() {
+            [] => Vec::new(),
+            ids => enrollments::end(self.tx, &self.origin.tenant, ids, ExitReason::AlreadySatisfied, None).await?,
+        };
         for enrollment in active.into_iter().chain(ended) {
             outcomes.insert(enrollment.contact_id.clone(), Outcome::Created(Box::new(enrollment)));
         }
@@ -216,10 +239,10 @@ impl Enrolling<'_> {
         let steps: HashMap<&ContactId, Option<&Step>> =
             entering.iter().map(|request| (&request.contact_id, request.current_step.as_ref())).collect();
         let ids: Vec<EnrollmentId> = active.iter().map(|enrollment| enrollment.id).collect();
-        let mut messages = recheck::commands(self.tenant, self.workflow, &ids);
+        let mut messages = recheck::commands(&self.origin.tenant, self.workflow, &ids);
         messages.extend(active.iter().map(|enrollment| {
             let step = steps.get(&enrollment.contact_id).copied().flatten();
-            created(self.tenant, enrollment, step)
+            created(&self.origin.tenant, enrollment, step).into_message(self.origin.traceparent.clone())
         }));
         Ok(self.db.add_to_outbox(self.tx, &messages).await?)
     }
@@ -232,16 +255,7 @@ struct Standing {
     ended: bool,
 }
 
-fn new(request: &Request) -> New {
-    New {
-        id: Uuid::now_v7().into(),
-        contact_id: request.contact_id.clone(),
-        enrolled_at: request.enrolled_at,
-        current_step: request.current_step.as_ref().map(Step::json),
-    }
-}
-
-fn created(tenant: &TenantId, enrollment: &Enrollment, step: Option<&Step>) -> NewMessage {
+fn created(tenant: &TenantId, enrollment: &Enrollment, step: Option<&Step>) -> EnrollmentCreated {
     EnrollmentCreated {
         tenant_id: tenant.clone(),
         workflow_id: enrollment.workflow_id,
@@ -252,7 +266,6 @@ fn created(tenant: &TenantId, enrollment: &Enrollment, step: Option<&Step>) -> N
         current_step: step.map(Step::text),
         enrollment_version: i64::from(enrollment.version),
     }
-    .into_message(None)
 }
 
 /// The outcome of each request. One that repeats another finds what that one made.

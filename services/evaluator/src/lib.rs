@@ -14,6 +14,7 @@ mod lists;
 mod metrics;
 mod nominations;
 mod on_enroll;
+mod origin;
 mod reading;
 mod recheck;
 mod record;

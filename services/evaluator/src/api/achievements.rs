@@ -10,7 +10,7 @@ use domain::ids::{AchievementId, ContactId, EnrollmentId, EventId, GoalId, Workf
 use pg::Db;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use web::{Cursor, Listed, Page, Problem, Viewer};
+use web::{By, Cursor, Listed, Page, Problem, Viewer};
 
 /// An achievement as it is answered.
 #[derive(Debug, Serialize)]
@@ -66,11 +66,8 @@ pub(super) struct ListQuery {
 }
 
 pub(super) async fn list(
-    caller: Viewer,
-    path: Path<WorkflowId>,
+    By(caller, (path, query, page)): By<Viewer, (Path<WorkflowId>, Query<ListQuery>, Page)>,
     db: Data<Db>,
-    query: Query<ListQuery>,
-    page: Page,
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let listing = Listing {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use web::{Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
+use web::{By, Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_TYPE_CHARS: usize = 64;
 const PAYLOAD: Limits = Limits { max_bytes: 16_384, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
@@ -67,10 +67,8 @@ impl From<Action> for ActionBody {
 }
 
 pub(super) async fn create(
-    caller: Editor,
-    path: Path<EnrollmentId>,
+    By(caller, (path, Strict(body))): By<Editor, (Path<EnrollmentId>, Strict<ActionRequest>)>,
     db: Data<Db>,
-    Strict(body): Strict<ActionRequest>,
 ) -> Result<HttpResponse, Problem> {
     let new = New {
         id: Uuid::now_v7().into(),
@@ -103,17 +101,15 @@ fn payload_text(payload: &RawValue) -> Result<String, Fault> {
 }
 
 pub(super) async fn list(
-    caller: Viewer,
-    path: Path<EnrollmentId>,
+    By(caller, (path, page)): By<Viewer, (Path<EnrollmentId>, Page)>,
     db: Data<Db>,
-    page: Page,
 ) -> Result<HttpResponse, Problem> {
     let found = lists::actions(&db, caller.tenant, path.into_inner(), before(&page)?, page.fetch()).await?;
     let place = |action: &Action| Cursor::new(action.created_at, action.id);
     Ok(HttpResponse::Ok().json(Listed::of(&page, found, place, ActionBody::from)))
 }
 
-pub(super) async fn start(caller: Editor, path: Path<ActionId>, db: Data<Db>) -> Result<HttpResponse, Problem> {
+pub(super) async fn start(By(caller, path): By<Editor, Path<ActionId>>, db: Data<Db>) -> Result<HttpResponse, Problem> {
     let started = actions::start(&db, caller.tenant, path.into_inner()).await?;
     Ok(HttpResponse::Ok().json(ActionBody::from(started)))
 }
@@ -132,10 +128,8 @@ enum FinishStatus {
 }
 
 pub(super) async fn finish(
-    caller: Editor,
-    path: Path<ActionId>,
+    By(caller, (path, Strict(body))): By<Editor, (Path<ActionId>, Strict<FinishBody>)>,
     db: Data<Db>,
-    Strict(body): Strict<FinishBody>,
 ) -> Result<HttpResponse, Problem> {
     let outcome = match body.status {
         FinishStatus::Done => Outcome::Done,

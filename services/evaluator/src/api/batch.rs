@@ -1,5 +1,6 @@
 //! `/api/v1/workflows/{id}/enrollments/batch`: many at once, each with its own outcome.
 
+use super::author::Author;
 use super::enrollments::{EnrollBody, in_future};
 use crate::enroll::{self, Outcome, Request};
 use crate::error::Error;
@@ -12,7 +13,7 @@ use pg::Db;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use web::{Editor, Problem, Strict};
+use web::{By, Problem, Strict};
 
 const MAX_ITEMS: usize = 500;
 
@@ -83,10 +84,8 @@ impl ItemResult {
 }
 
 pub(super) async fn create(
-    caller: Editor,
-    path: Path<WorkflowId>,
+    By(Author(origin), (path, Strict(body))): By<Author, (Path<WorkflowId>, Strict<BatchBody>)>,
     db: Data<Db>,
-    Strict(body): Strict<BatchBody>,
 ) -> Result<HttpResponse, Problem> {
     if !(1..=MAX_ITEMS).contains(&body.enrollments.len()) {
         let message = format!("must have 1 to {MAX_ITEMS} items");
@@ -103,7 +102,7 @@ pub(super) async fn create(
             Err(problem) => results.push(ItemResult::rejected(index, problem.code, problem.message)),
         }
     }
-    let outcomes = enroll::enroll(&db, &caller.tenant, path.into_inner(), requests).await?;
+    let outcomes = enroll::enroll(&db, &origin, path.into_inner(), requests).await?;
     results.extend(indexes.into_iter().zip(outcomes).map(|(index, outcome)| ItemResult::of(index, outcome)));
     results.sort_unstable_by_key(|result| result.index);
     Ok(HttpResponse::Ok().json(answer(results)))

@@ -1,6 +1,7 @@
 //! `/api/v1/workflows/{id}/enrollments`, `/api/v1/enrollments/{id}`.
 
 use super::achievements::AchievementBody;
+use super::author::Author;
 use super::{Stored, before, text};
 use crate::end::{self, End};
 use crate::enroll::{self, Outcome, Request, Step};
@@ -17,7 +18,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use time::OffsetDateTime;
-use web::{Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
+use web::{By, Cursor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_STEP_CHARS: usize = 128;
 const MAX_REASON_CHARS: usize = 500;
@@ -127,14 +128,12 @@ struct SkippedBody {
 }
 
 pub(super) async fn create(
-    caller: Editor,
-    path: Path<WorkflowId>,
+    By(Author(origin), (path, Strict(body))): By<Author, (Path<WorkflowId>, Strict<EnrollBody>)>,
     db: Data<Db>,
-    Strict(body): Strict<EnrollBody>,
 ) -> Result<HttpResponse, Problem> {
     let workflow_id = path.into_inner();
     let contact_id = body.contact_id.clone();
-    let outcome = enroll::enroll(&db, &caller.tenant, workflow_id, vec![body.into()]).await?.pop();
+    let outcome = enroll::enroll(&db, &origin, workflow_id, vec![body.into()]).await?.pop();
     match outcome.ok_or(Error::Overtaken)? {
         Outcome::Created(enrollment) => Ok(HttpResponse::Created().json(EnrollmentBody::from(*enrollment))),
         Outcome::Existing(id) => Err(Error::AlreadyEnrolled(id).into()),
@@ -158,11 +157,8 @@ pub(super) struct ListQuery {
 }
 
 pub(super) async fn list(
-    caller: Viewer,
-    path: Path<WorkflowId>,
+    By(caller, (path, query, page)): By<Viewer, (Path<WorkflowId>, Query<ListQuery>, Page)>,
     db: Data<Db>,
-    query: Query<ListQuery>,
-    page: Page,
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let listing = Listing {
@@ -185,7 +181,10 @@ struct WholeBody {
     achievements: Vec<AchievementBody>,
 }
 
-pub(super) async fn get(caller: Viewer, path: Path<EnrollmentId>, db: Data<Db>) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    By(caller, path): By<Viewer, Path<EnrollmentId>>,
+    db: Data<Db>,
+) -> Result<HttpResponse, Problem> {
     let (enrollment, achievements) = lists::enrollment(&db, caller.tenant, path.into_inner()).await?;
     let achievements = achievements.into_iter().map(AchievementBody::from).collect();
     Ok(HttpResponse::Ok().json(WholeBody { enrollment: enrollment.into(), achievements }))
@@ -219,13 +218,11 @@ impl From<EndStatus> for ExitReason {
 }
 
 pub(super) async fn end(
-    caller: Editor,
-    path: Path<EnrollmentId>,
+    By(Author(origin), (path, Strict(body))): By<Author, (Path<EnrollmentId>, Strict<EndBody>)>,
     db: Data<Db>,
-    Strict(body): Strict<EndBody>,
 ) -> Result<HttpResponse, Problem> {
     let reason = body.reason.map(|reason| text("reason", reason, MAX_REASON_CHARS)).transpose()?;
     let end = End { exit_reason: body.status.into(), reason };
-    let ended = end::end(&db, caller.tenant, path.into_inner(), end).await?;
+    let ended = end::end(&db, origin, path.into_inner(), end).await?;
     Ok(HttpResponse::Ok().json(EnrollmentBody::from(ended)))
 }

@@ -2,6 +2,7 @@
 
 mod achievements;
 mod actions;
+mod author;
 mod batch;
 mod enrollments;
 mod recheck;

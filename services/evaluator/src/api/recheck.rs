@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use domain::ids::WorkflowId;
 use pg::Db;
 use serde::{Deserialize, Serialize};
-use web::{Editor, Problem, Strict};
+use web::{By, Editor, Problem, Strict};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,10 +19,8 @@ struct Accepted {
 }
 
 pub(super) async fn request(
-    caller: Editor,
-    path: Path<WorkflowId>,
+    By(caller, (path, Strict(Nothing {}))): By<Editor, (Path<WorkflowId>, Strict<Nothing>)>,
     db: Data<Db>,
-    Strict(Nothing {}): Strict<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let workflow_id = path.into_inner();
     recheck::request(&db, caller.tenant, workflow_id).await?;

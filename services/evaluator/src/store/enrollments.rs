@@ -134,30 +134,34 @@ pub async fn standing(
 pub struct New {
     pub id: EnrollmentId,
     pub contact_id: ContactId,
-    /// None: now.
-    pub enrolled_at: Option<OffsetDateTime>,
+    pub enrolled_at: OffsetDateTime,
     /// JSON text.
     pub current_step: Option<String>,
 }
 
 const INSERT: &str = concat!(
     "INSERT INTO evaluator.enrollments AS e (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at, current_step) \
-     SELECT $1, n.id, $2, n.contact_id, coalesce(n.enrolled_at, c.now), c.now, n.current_step::jsonb \
-     FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::text[]) AS n (id, contact_id, enrolled_at, current_step), \
-     (SELECT clock_timestamp() AS now) AS c ORDER BY n.contact_id \
+     SELECT $1, n.id, $2, n.contact_id, n.enrolled_at, $7, n.current_step::jsonb \
+     FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::text[]) AS n (id, contact_id, enrolled_at, current_step) \
+     ORDER BY n.contact_id \
      ON CONFLICT (tenant_id, workflow_id, contact_id) WHERE status = 'active' DO NOTHING RETURNING ",
     columns!()
 );
 
-/// Inserts active enrollments, but for contacts who have one; answers those it made. In the order of the contacts, so that two
+/// Inserts active enrollments, made `now`, but for contacts who have one; answers those it made. In the order of the contacts, so that two
 /// batches with the same contacts cannot wait for each other.
-pub async fn insert(tx: &Tx, tenant: &TenantId, workflow: WorkflowId, new: &[New]) -> Result<Vec<Enrollment>, Error> {
+pub async fn insert(
+    (tx, now): (&Tx, OffsetDateTime),
+    tenant: &TenantId,
+    workflow: WorkflowId,
+    new: &[New],
+) -> Result<Vec<Enrollment>, Error> {
     let ids: Vec<Uuid> = new.iter().map(|n| n.id.as_uuid()).collect();
     let contacts: Vec<&str> = new.iter().map(|n| n.contact_id.as_str()).collect();
-    let enrolled_at: Vec<Option<OffsetDateTime>> = new.iter().map(|n| n.enrolled_at).collect();
+    let enrolled_at: Vec<OffsetDateTime> = new.iter().map(|n| n.enrolled_at).collect();
     let steps: Vec<Option<&str>> = new.iter().map(|n| n.current_step.as_deref()).collect();
     let rows =
-        tx.query(INSERT, &[&tenant.as_str(), &workflow.as_uuid(), &ids, &contacts, &enrolled_at, &steps]).await?;
+        tx.query(INSERT, &[&tenant.as_str(), &workflow.as_uuid(), &ids, &contacts, &enrolled_at, &steps, &now]).await?;
     rows.iter().map(enrollment).collect()
 }
 

@@ -112,7 +112,7 @@ async fn foreign_things_are_as_unknown_as_unknown_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn roles_are_kept() {
+async fn roles_are_kept_and_traces_sent_on() {
     let world = World::start().await;
     let workflow = world.workflow("active", json!("any")).await;
     let operator = world.database.seed_operator().await.unwrap();
@@ -128,8 +128,19 @@ async fn roles_are_kept() {
     }
     assert_eq!(world.call(Method::POST, &path, &world.tenant.admin_key, body()).await.0, 201);
     assert_eq!(world.call(Method::GET, &path, &world.tenant.viewer_key, None).await.0, 200);
-    let unsigned = world.http.get(format!("{}/api/v1{path}", world.url)).send().await.unwrap();
-    assert_eq!(unsigned.status(), 401);
+    // Who calls is settled before anything else is looked at.
+    for request in [
+        world.http.get(format!("{}/api/v1{path}", world.url)),
+        world.http.post(format!("{}/api/v1{path}", world.url)).body("{"),
+    ] {
+        assert_eq!(request.send().await.unwrap().status(), 401);
+    }
+    let traced = world.http.post(format!("{}/api/v1{path}", world.url)).bearer_auth(&world.tenant.editor_key);
+    let (trace, mut facts) = ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", world.facts("#").await);
+    let traced = traced.header("traceparent", trace).json(&json!({ "contact_id": "traced" })).send().await.unwrap();
+    assert_eq!(traced.status(), 201);
+    let (_, fact) = facts.of("contact_id", "traced").await;
+    assert_eq!(fact["traceparent"], trace);
 }
 
 #[tokio::test(flavor = "multi_thread")]

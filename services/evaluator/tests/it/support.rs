@@ -399,6 +399,16 @@ impl Facts {
         (message, event)
     }
 
+    /// The next fact whose data say so.
+    pub async fn of(&mut self, key: &str, value: &str) -> (Message, Value) {
+        loop {
+            let (message, fact) = self.next().await;
+            if fact["data"][key] == value {
+                return (message, fact);
+            }
+        }
+    }
+
     /// No fact has come, nor comes in a while.
     pub async fn none(&mut self) {
         let next = tokio::time::timeout(Duration::from_millis(300), self.0.next()).await;
