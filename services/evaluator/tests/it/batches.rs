@@ -75,7 +75,7 @@ async fn five_hundred_are_taken_and_all_of_them_rechecked() {
         let (status, problem) = world.post(&path, json!({ "enrollments": items(refused) })).await;
         assert_eq!((status, &problem["errors"][0]["pointer"]), (400, &json!("/enrollments")), "{problem}");
     }
-    let events: Vec<_> = (0..500).map(|n| tag(&format!("c-{n}"), "vip").at(30.0)).collect();
+    let events: Vec<_> = (0..500).map(|n| tag(&format!("c-{n}"), "vip").at(120.0)).collect();
     world.store("demo", &events).await;
     let (status, answer) = world.post(&path, json!({ "enrollments": items(500) })).await;
     assert_eq!((status, &answer["created"]), (200, &json!(500)));

@@ -51,10 +51,10 @@ async fn an_enrollment_in_the_past_catches_up_on_what_was_stored() {
 async fn the_window_is_half_open() {
     let world = World::start().await;
     let workflow = world
-        .listening(Goal { within_seconds: Some(100), ..goal("purchase_made", json!({ "any_purchase": true })) })
+        .listening(Goal { within_seconds: Some(3_600), ..goal("purchase_made", json!({ "any_purchase": true })) })
         .await;
     let (late, in_time) = (world.enroll(workflow, "late").await, world.enroll(workflow, "in-time").await);
-    world.happen(&[purchase("late", "1").at(101.0), purchase("in-time", "1").at(95.0)]).await;
+    world.happen(&[purchase("late", "1").at(3_601.0), purchase("in-time", "1").at(3_500.0)]).await;
     world.ended(&in_time).await;
     world.still_active(&late).await;
 }
@@ -95,7 +95,7 @@ async fn re_entry_begins_anew() {
     let workflow = world.listening(vip()).await;
     let first = world.enroll(workflow, "c").await;
     // Its time lies a little ahead of the exit that it brings about.
-    let early = tag("c", "vip").at(2.0);
+    let early = tag("c", "vip").at(120.0);
     world.happen(std::slice::from_ref(&early)).await;
     world.ended(&first).await;
     let body = json!({ "contact_id": "c" });
@@ -111,7 +111,7 @@ async fn re_entry_begins_anew() {
     world.tell(chunk).await;
     recheck(&world, workflow).await;
     world.still_active(&second).await;
-    let later = tag("c", "vip").at(3.0);
+    let later = tag("c", "vip").at(130.0);
     world.happen(std::slice::from_ref(&later)).await;
     assert_eq!(credited(&world.ended(&second).await), later.id.to_string());
     let both = world.get(&format!("/workflows/{workflow}/enrollments?contact_id=c")).await;
@@ -132,7 +132,7 @@ async fn a_contact_with_more_events_than_a_page_holds_is_read_to_the_end() {
          SELECT clock_timestamp(), t.at, t.at, gen_random_uuid(), false, 'demo', 'page_viewed', 'c', '{\"path\": \"/\"}' \
          FROM (SELECT clock_timestamp() + (n / 7) * interval '1 ms' AS at FROM generate_series(1, 1000) AS n) AS t";
     world.sql.execute(insert, &[]).await.unwrap();
-    let last = event("c", "page_viewed", json!({ "path": "/thanks" })).at(5.0);
+    let last = event("c", "page_viewed", json!({ "path": "/thanks" })).at(60.0);
     world.happen(std::slice::from_ref(&last)).await;
     assert_eq!(credited(&world.ended(&id).await), last.id.to_string());
 }

@@ -242,7 +242,7 @@ async fn a_page_of_rechecks_follows_every_enrollment() {
     let world = World::start().await;
     let workflow = world.listening(goal("tag_added", json!({ "tag_name": "vip" }))).await;
     // Told before anybody is enrolled, so that only the recheck can find it.
-    world.happen(&[tag("c", "vip").at(3.0)]).await;
+    world.happen(&[tag("c", "vip").at(120.0)]).await;
     world.quiet().await;
     let id = world.enroll(workflow, "c").await;
     eventually("it is found", async || world.enrollment(&id).await["status"] == "completed_goal").await;

@@ -210,7 +210,7 @@ async fn no_event_falls_between_an_enrollment_and_its_evaluation() {
         let contact = format!("c-{round}");
         // The event lies a moment ahead, so that it counts whichever of the two commits first.
         let enroll = world.enroll(workflow, &contact);
-        let happen = world.happen_after(round % 6, tag(&contact, "vip").at(0.5));
+        let happen = world.happen_after(round % 6, tag(&contact, "vip").at(60.0));
         let (id, ()) = tokio::join!(enroll, happen);
         world.ended(&id).await;
     }

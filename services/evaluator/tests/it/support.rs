@@ -459,15 +459,15 @@ async fn launch(mut settings: Settings) -> (String, String, Running) {
     (address("url"), address("admin_url"), running)
 }
 
-/// Waits, for at most ten seconds.
+/// Waits, for at most half a minute.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..1_500 {
         if holds().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("not within 10 s: {what}");
+    panic!("not within 30 s: {what}");
 }
 
 /// A time of an answer.
