@@ -19,4 +19,4 @@ pub use machine::free_port;
 pub use options::Options;
 pub use service::ServiceState;
 pub use signals::Signals;
-pub use stack::Stack;
+pub use stack::{PostgresStop, Stack};

@@ -1,6 +1,7 @@
 //! What a caller may choose about a stack.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a stack keeps its data, and which servers it uses.
 #[derive(Clone, Debug)]
@@ -11,6 +12,7 @@ pub struct Options {
     pub(crate) database_url: Option<String>,
     pub(crate) amqp_url: Option<String>,
     pub(crate) management_url: Option<String>,
+    pub(crate) settled: Duration,
 }
 
 impl Options {
@@ -25,6 +27,7 @@ impl Options {
             database_url: None,
             amqp_url: None,
             management_url: None,
+            settled: Duration::from_secs(10),
         }
     }
 
@@ -43,6 +46,14 @@ impl Options {
         self.database_url = named("DATABASE_URL");
         self.amqp_url = named("AMQP_URL");
         self.management_url = named("AMQP_MANAGEMENT_URL");
+        self
+    }
+
+    /// A service that ran at least this long before it ended is started again after the shortest pause (10 s
+    /// unless changed).
+    #[must_use]
+    pub fn with_settled_after(mut self, settled: Duration) -> Self {
+        self.settled = settled;
         self
     }
 

@@ -19,6 +19,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running private PostgreSQL.
 pub(crate) struct Postgres {
+    plan: Plan,
     pub(crate) process: Process,
     pub(crate) url: String,
     pub(crate) log: PathBuf,
@@ -54,19 +55,29 @@ impl Plan {
     /// answers.
     pub(crate) async fn start(self, spawner: &Spawner, mark: &str) -> anyhow::Result<Postgres> {
         server_directory(&self.dir, self.account)?;
-        let data = self.dir.join("data");
-        if !data.exists() {
+        if !self.data().exists() {
             self.initialise(spawner, mark).await.map_err(|error| with_tail(error, &self.log))?;
         }
+        let url = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port);
+        let process = self.run(&url, spawner, mark).await?;
+        Ok(Postgres { process, url, log: self.log.clone(), plan: self })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Starts the server on its data and waits until it answers.
+    async fn run(&self, url: &str, spawner: &Spawner, mark: &str) -> anyhow::Result<Process> {
+        let data = self.data();
         let process = self
             .launch("postgres")?
             .args(["-D".into(), data.into_os_string(), "-p".into(), self.port.to_string().into()])
             .args(settings().iter().flat_map(|setting| ["-c", setting]))
             .start(spawner, mark)
             .await?;
-        let url = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port);
-        wait_until_ready(&process, &url).await.map_err(|error| with_tail(error, &self.log))?;
-        Ok(Postgres { process, url, log: self.log })
+        wait_until_ready(&process, url).await.map_err(|error| with_tail(error, &self.log))?;
+        Ok(process)
     }
 
     /// `initdb` into a directory that gets its real name only when it is whole.
@@ -89,7 +100,7 @@ impl Plan {
         if !status.success() {
             bail!("initdb failed ({status})");
         }
-        std::fs::rename(&unfinished, self.dir.join("data")).context("cannot name the data directory")
+        std::fs::rename(&unfinished, self.data()).context("cannot name the data directory")
     }
 
     fn launch(&self, program: &str) -> anyhow::Result<Launch> {
@@ -104,6 +115,12 @@ impl Postgres {
     /// Asks for the immediate shutdown: clients are cut off, the next start recovers.
     pub(crate) fn stop_immediately(&self) {
         self.process.signal(Signal::SIGQUIT);
+    }
+
+    /// Starts it again on the same data and port after it was stopped; a crash recovery comes first if it must.
+    pub(crate) async fn start_again(&mut self, spawner: &Spawner, mark: &str) -> anyhow::Result<()> {
+        self.process = self.plan.run(&self.url, spawner, mark).await?;
+        Ok(())
     }
 
     /// The fast shutdown: clients are cut off, everything is on disk.

@@ -24,12 +24,12 @@ const QUEUE_REPORT_MS: u32 = 100;
 
 /// A running private RabbitMQ.
 pub(crate) struct Rabbitmq {
+    plan: Plan,
     pub(crate) process: Process,
     port_mapper: Process,
     pub(crate) amqp_url: String,
     pub(crate) management_url: String,
     pub(crate) log: PathBuf,
-    ephemeral: bool,
 }
 
 /// What a start needs from the stack.
@@ -93,20 +93,26 @@ impl Plan {
             .await
             .map_err(|error| with_tail(error, &self.log))?;
 
-        let launch = self.launch(&self.server)?;
-        let process = self.environment(launch).start(spawner, mark).await?;
-        wait_for(&process, "RabbitMQ", || speaks_amqp(self.ports.amqp))
-            .await
-            .map_err(|error| with_tail(error, &self.log))?;
+        let process = self.run(spawner, mark).await?;
         let (user, password) = (USER, &self.password);
         Ok(Rabbitmq {
             process,
             port_mapper,
             amqp_url: format!("amqp://{user}:{password}@127.0.0.1:{}/%2f", self.ports.amqp),
             management_url: format!("http://{user}:{password}@127.0.0.1:{}", self.ports.management),
-            log: self.log,
-            ephemeral: self.ephemeral,
+            log: self.log.clone(),
+            plan: self,
         })
+    }
+
+    /// Starts the broker beside its port mapper and waits until it speaks AMQP.
+    async fn run(&self, spawner: &Spawner, mark: &str) -> anyhow::Result<Process> {
+        let launch = self.launch(&self.server)?;
+        let process = self.environment(launch).start(spawner, mark).await?;
+        wait_for(&process, "RabbitMQ", || speaks_amqp(self.ports.amqp))
+            .await
+            .map_err(|error| with_tail(error, &self.log))?;
+        Ok(process)
     }
 
     fn configuration(&self) -> String {
@@ -175,11 +181,34 @@ impl Rabbitmq {
         self.port_mapper.signal(Signal::SIGKILL);
     }
 
+    /// Ends the broker alone, by force or by its own orderly shutdown.
+    pub(crate) async fn stop_broker(&self, orderly: bool) {
+        let asked = [(Signal::SIGTERM, Duration::from_secs(60))];
+        self.process.stop(if orderly { &asked } else { &[] }).await;
+    }
+
+    /// Starts the broker again with the same name, data and ports.
+    pub(crate) async fn start_again(&mut self, spawner: &Spawner, mark: &str) -> anyhow::Result<()> {
+        self.process = self.plan.run(spawner, mark).await?;
+        Ok(())
+    }
+
+    /// Runs `rabbitmqctl` against the broker.
+    pub(crate) async fn control(&self, args: &[&str], spawner: &Spawner, mark: &str) -> anyhow::Result<()> {
+        let program = self.plan.server.with_file_name("rabbitmqctl");
+        let launch = self.plan.environment(self.plan.launch(&program)?).args(args);
+        let status = launch.start(spawner, mark).await?.wait().await;
+        if !status.success() {
+            bail!("rabbitmqctl {} failed ({status})", args.join(" "));
+        }
+        Ok(())
+    }
+
     /// Ends the broker, then its port mapper. The orderly shutdown closes its stores within
     /// milliseconds and then dawdles for seconds; where nothing is kept it is not asked for.
     pub(crate) async fn stop(&self) {
         let orderly = [(Signal::SIGTERM, Duration::from_secs(2))];
-        self.process.stop(if self.ephemeral { &[] } else { &orderly }).await;
+        self.process.stop(if self.plan.ephemeral { &[] } else { &orderly }).await;
         self.port_mapper.stop(&[]).await;
     }
 }

@@ -16,8 +16,6 @@ use crate::spawner::Spawner;
 const STOP_PATIENCE: Duration = Duration::from_secs(25);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A service that ran this long is no longer counted as failing to start.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// What a stack knows of a service.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +36,8 @@ pub(crate) struct Recipe {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) log: PathBuf,
     pub(crate) mark: String,
+    /// A service that ran this long is no longer counted as failing to start.
+    pub(crate) settled: Duration,
 }
 
 /// A supervised service.
@@ -121,7 +121,7 @@ impl Keeper {
                     }
                 }
             }
-            if started.elapsed() > SETTLED {
+            if started.elapsed() > self.recipe.settled {
                 pause = FIRST_PAUSE;
             }
             tokio::select! {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::task::spawn_blocking;
@@ -26,12 +27,22 @@ pub struct Stack {
     home: PathBuf,
     mark: String,
     place: Place,
+    settled: Duration,
     services: Vec<Service>,
     postgres: Option<Postgres>,
     rabbitmq: Option<Rabbitmq>,
     // Dropped in this order: the spawner's end kills what it started, the guard waits for it.
     spawner: Spawner,
     guard: Guard,
+}
+
+/// How PostgreSQL is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostgresStop {
+    /// Clients are cut off, everything is written.
+    Fast,
+    /// As if its power went: the next start recovers.
+    Immediate,
 }
 
 impl Stack {
@@ -83,6 +94,7 @@ impl Stack {
             home,
             mark,
             place,
+            settled: options.settled,
             services: Vec::new(),
             postgres,
             rabbitmq,
@@ -170,6 +182,7 @@ impl Stack {
             env: env.to_vec(),
             log: self.log(name),
             mark: self.mark.clone(),
+            settled: self.settled,
         };
         let service = Service::start(recipe, self.spawner.clone()).await?;
         self.services.push(service);
@@ -193,6 +206,43 @@ impl Stack {
         self.guard.remove_file(&path, beside.metadata()?.ino())?;
         std::fs::rename(&beside, &path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
+    }
+
+    /// Stops the private PostgreSQL, so that all its clients are cut off, and starts it again on the same data and
+    /// port. Waits until it answers.
+    pub async fn restart_postgres(&mut self, how: PostgresStop) -> anyhow::Result<()> {
+        let postgres = self.postgres.as_mut().context("PostgreSQL is not of this stack")?;
+        match how {
+            PostgresStop::Fast => postgres.stop().await,
+            PostgresStop::Immediate => {
+                postgres.stop_immediately();
+                postgres.process.wait().await;
+            }
+        }
+        postgres.start_again(&self.spawner, &self.mark).await
+    }
+
+    /// Ends the private broker, by force or by its orderly shutdown.
+    pub async fn stop_rabbitmq(&mut self, orderly: bool) -> anyhow::Result<()> {
+        self.rabbitmq.as_ref().context("RabbitMQ is not of this stack")?.stop_broker(orderly).await;
+        Ok(())
+    }
+
+    /// Starts the private broker again with the same data and ports after [`Stack::stop_rabbitmq`].
+    pub async fn start_rabbitmq(&mut self) -> anyhow::Result<()> {
+        let rabbitmq = self.rabbitmq.as_mut().context("RabbitMQ is not of this stack")?;
+        rabbitmq.start_again(&self.spawner, &self.mark).await
+    }
+
+    /// Runs `rabbitmqctl` with these arguments against the private broker.
+    pub async fn rabbitmqctl(&self, args: &[&str]) -> anyhow::Result<()> {
+        let rabbitmq = self.rabbitmq.as_ref().context("RabbitMQ is not of this stack")?;
+        rabbitmq.control(args, &self.spawner, &self.mark).await
+    }
+
+    /// The process of the private broker.
+    pub fn rabbitmq_pid(&self) -> Option<u32> {
+        self.rabbitmq.as_ref().map(|own| own.process.id())
     }
 
     /// Waits until a private server ends unasked, and says which.
