@@ -3,7 +3,7 @@
 goalpost := $(or $(CARGO_TARGET_DIR),target)/debug/goalpost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev
+.PHONY: help demo test chaos check dev
 
 help: ## List this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,11 @@ test: ## Install what is missing, build, and run every test (CRATE=x: those of o
 	scripts/install-packages
 	scripts/test build $(CRATE)
 	scripts/test run $(CRATE)
+
+chaos: ## Every fault many times over (RUNS=n, MINUTES=n, FAULT=name, SEED=n), and a table of what came of it
+	scripts/install-packages
+	cargo build --workspace --bin goalpost
+	GOALPOST_CHAOS=sweep RUNS=$(or $(RUNS),5) cargo test -q --workspace --test faults -- --nocapture nothing_is_lost
 
 check: ## All that CI checks: format, lints, documentation, tests
 	scripts/check
