@@ -9,6 +9,7 @@ mod env;
 mod key;
 mod maintain;
 mod migrate;
+mod openapi;
 mod output;
 mod serve;
 mod store;
@@ -36,6 +37,8 @@ enum Command {
     Env,
     /// Run one service
     Serve(serve::Args),
+    /// Print the OpenAPI document of a service
+    Openapi(openapi::Args),
     /// Bring the database to the state this version needs
     Migrate(migrate::Args),
     /// Do what has to be done now and then
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::main(&args),
         Command::Env => env::main(),
         Command::Serve(args) => Ok(serve::main(args)),
+        Command::Openapi(args) => openapi::main(&args),
         Command::Migrate(args) => wait_for(migrate::main(&args)),
         Command::Maintain(args) => wait_for(maintain::main(&args)),
         Command::Tenant(args) => wait_for(tenant::main(&args)),

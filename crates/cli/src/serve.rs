@@ -18,8 +18,9 @@ pub struct Args {
     check_config: bool,
 }
 
+/// One of the four.
 #[derive(Clone, Copy, ValueEnum)]
-enum Service {
+pub enum Service {
     Ingest,
     Goals,
     Evaluator,

@@ -8,6 +8,7 @@ pub mod body;
 mod by;
 pub mod identity;
 mod lookup;
+pub mod openapi;
 pub mod paging;
 mod problem;
 pub mod secret;

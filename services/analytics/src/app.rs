@@ -30,7 +30,8 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
             let db = pinged.clone();
             Box::pin(async move { db.ping().await.is_ok() })
         });
-    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &api, &keys))?;
+    let operations = api::operations();
+    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &api, &keys))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     let ask = move || {
         let db = db.clone();

@@ -8,6 +8,7 @@ mod settings;
 mod statistics;
 mod store;
 
+pub use api::operations;
 pub use app::start;
 pub use settings::{DEFAULTS, Settings};
 

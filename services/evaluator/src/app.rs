@@ -24,11 +24,12 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let bus = Bus::connect(settings.bus, QUEUES, shutdown.draining(), handle);
     let gate = Gate::new(&shutdown);
 
+    let operations = api::operations();
     let (data, keys) = (Data::new(db.clone()), Data::new(Keys::new(db.clone())));
     let admin = admin(AdminPort::new(exposed.registry), &db, &bus, (&gate, &shutdown));
     let bound = web::bind(&settings.http, admin, move |config| {
         config.app_data(data.clone()).app_data(keys.clone());
-        api::routes(config);
+        operations.register(config);
     })?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     let checked = db.clone();

@@ -21,6 +21,7 @@ mod record;
 mod settings;
 pub mod store;
 
+pub use api::operations;
 pub use app::start;
 pub use error::Error;
 pub use settings::{DEFAULTS, EvaluationSettings, Settings};

@@ -20,9 +20,9 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let (app, keys) = (App { db: db.clone(), metrics: metrics.clone() }, Keys::new(db.clone()));
 
-    let gate = Gate::new(&shutdown);
+    let (gate, operations) = (Gate::new(&shutdown), api::operations());
     let admin = admin(AdminPort::new(exposed.registry), &db, &gate, &shutdown);
-    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &app, &keys))?;
+    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &app, &keys))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
     let checked = db.clone();
     let ask = move || {

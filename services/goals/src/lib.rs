@@ -17,6 +17,7 @@ pub mod store;
 mod tenants;
 mod workflows;
 
+pub use api::operations;
 pub use app::start;
 pub use error::Error;
 pub use settings::{DEFAULTS, ListenerSettings, Settings};

@@ -68,7 +68,8 @@ impl App {
             },
         });
         let admin = self.admin(AdminPort::new(exposed.registry));
-        let routes = move |config: &mut _| api::routes(config, &api);
+        let operations = api::operations();
+        let routes = move |config: &mut _| api::routes(config, &operations, &api);
         let bound = web::bind(&self.settings.http, admin, routes)?;
         let draining = self.shutdown.draining();
         self.tasks.spawn("http", bound.run(draining.cancelled_owned()));

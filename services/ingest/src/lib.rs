@@ -19,6 +19,7 @@ pub mod store;
 
 use std::process::ExitCode;
 
+pub use api::operations;
 pub use app::start;
 pub use settings::Settings;
 

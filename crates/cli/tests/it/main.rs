@@ -5,6 +5,7 @@ mod broker;
 mod demo;
 mod dev;
 mod goalpost;
+mod openapi;
 mod operator;
 mod servers_only;
 mod stack;

@@ -12,29 +12,44 @@ use domain::ids::{ActionId, EnrollmentId};
 use domain::json::{Json, Limits};
 use pg::Db;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
+use web::openapi::{Demands, Operation, schema};
 use web::{By, Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_TYPE_CHARS: usize = 64;
 const PAYLOAD: Limits = Limits { max_bytes: 16_384, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
 
-#[derive(Debug, Deserialize)]
+/// What a payload and a time can be refused for.
+const PAYLOAD_CODES: [&str; 5] = ["invalid_number", "invalid_timestamp", "too_large", "too_long", "too_many_keys"];
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewAction)]
 pub(super) struct ActionRequest {
+    /// As `send_email`.
+    #[schema(pattern = "^[a-z][a-z0-9_]{0,63}$")]
     action_type: String,
     #[serde(with = "domain::time_format")]
     scheduled_at: OffsetDateTime,
+    /// For whoever carries it out; 16 KiB at most.
     #[serde(default)]
+    #[schema(schema_with = schema::object, required = false)]
     payload: Option<Box<RawValue>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Action)]
 pub(super) struct ActionBody {
+    #[schema(value_type = Uuid)]
     id: ActionId,
+    #[schema(value_type = Uuid)]
     enrollment_id: EnrollmentId,
     action_type: String,
+    #[schema(schema_with = schema::action_status)]
     status: ActionStatus,
     #[serde(with = "domain::time_format")]
     scheduled_at: OffsetDateTime,
@@ -46,6 +61,7 @@ pub(super) struct ActionBody {
     finished_at: Option<OffsetDateTime>,
     #[serde(with = "domain::time_format::option")]
     cancelled_at: Option<OffsetDateTime>,
+    #[schema(schema_with = schema::object_or_null)]
     payload: Stored,
 }
 
@@ -66,7 +82,51 @@ impl From<Action> for ActionBody {
     }
 }
 
-pub(super) async fn create(
+pub(super) fn operations() -> Vec<Operation> {
+    let action = |status: &str| {
+        json!({"id": "0199ab3d-9be1-7c40-8d15-c0a4e9b7f3d2", "enrollment_id": "0199ab3d-20b7-7f6e-a1d2-5b9f0c7e4a11",
+            "action_type": "send_email", "status": status, "scheduled_at": "2026-01-06T09:00:00Z",
+            "created_at": "2026-01-03T10:00:00Z", "started_at": null, "finished_at": null, "cancelled_at": null,
+            "payload": {"template": "welcome"}})
+    };
+    let of_enrollment = |operation: Operation| {
+        operation.at("enrollment_id", schema::uuid(), "The enrollment.").refuses(404, &["enrollment_not_found"])
+    };
+    let of_action = |operation: Operation| {
+        let operation = operation.demands(Demands::Editor).at("action_id", schema::uuid(), "The action.");
+        operation.refuses(404, &["action_not_found"])
+    };
+    let new = json!({"action_type": "send_email", "scheduled_at": "2026-01-06T09:00:00Z", "payload": {"template": "welcome"}});
+    vec![
+        of_enrollment(Operation::post("/api/v1/enrollments/{enrollment_id}/actions", create))
+            .named("scheduleAction", "actions")
+            .does("Schedule an action", "It is cancelled when the enrollment ends before it was started.")
+            .demands(Demands::Editor)
+            .takes::<ActionRequest>(true, &[("an_email", new)])
+            .answers::<ActionBody>(201, "The action.", action("pending"))
+            .refuses(400, &PAYLOAD_CODES)
+            .refuses(409, &["enrollment_exited"]),
+        of_enrollment(Operation::get("/api/v1/enrollments/{enrollment_id}/actions", list))
+            .named("listActions", "actions")
+            .does("List an enrollment's actions", "Newest first.")
+            .demands(Demands::Viewer)
+            .paged()
+            .lists::<ActionBody>("Actions.", action("pending")),
+        of_action(Operation::post("/api/v1/actions/{action_id}/start", start))
+            .named("startAction", "actions")
+            .does("Begin an action", "From here on it may finish whatever happens to the enrollment. Takes no body.")
+            .answers::<ActionBody>(200, "The action.", action("running"))
+            .refuses(409, &["action_not_pending", "enrollment_exited", "workflow_not_active"]),
+        of_action(Operation::post("/api/v1/actions/{action_id}/finish", finish))
+            .named("finishAction", "actions")
+            .does("End an action", "As done or as failed.")
+            .takes::<FinishBody>(true, &[("done", json!({"status": "done"}))])
+            .answers::<ActionBody>(200, "The action.", action("done"))
+            .refuses(409, &["action_not_running"]),
+    ]
+}
+
+async fn create(
     By(caller, (path, Strict(body))): By<Editor, (Path<EnrollmentId>, Strict<ActionRequest>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
@@ -100,7 +160,7 @@ fn payload_text(payload: &RawValue) -> Result<String, Fault> {
     }
 }
 
-pub(super) async fn list(
+async fn list(
     By(caller, (path, page)): By<Viewer, (Path<EnrollmentId>, Page)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
@@ -109,25 +169,26 @@ pub(super) async fn list(
     Ok(HttpResponse::Ok().json(Listed::of(&page, found, place, ActionBody::from)))
 }
 
-pub(super) async fn start(By(caller, path): By<Editor, Path<ActionId>>, db: Data<Db>) -> Result<HttpResponse, Problem> {
+async fn start(By(caller, path): By<Editor, Path<ActionId>>, db: Data<Db>) -> Result<HttpResponse, Problem> {
     let started = actions::start(&db, caller.tenant, path.into_inner()).await?;
     Ok(HttpResponse::Ok().json(ActionBody::from(started)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Finish)]
 pub(super) struct FinishBody {
     status: FinishStatus,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum FinishStatus {
     Done,
     Failed,
 }
 
-pub(super) async fn finish(
+async fn finish(
     By(caller, (path, Strict(body))): By<Editor, (Path<ActionId>, Strict<FinishBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {

@@ -11,20 +11,27 @@ use domain::fault::Fault;
 use domain::ids::{EnrollmentId, WorkflowId};
 use pg::Db;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use utoipa::ToSchema;
+use web::openapi::{Demands, Operation, schema};
 use web::{By, Problem, Strict};
 
 const MAX_ITEMS: usize = 500;
 
 /// The items are read one by one: a bad one spoils no other.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewEnrollments)]
 pub(super) struct BatchBody {
+    /// Each a `NewEnrollment`; one that is none is rejected by itself.
+    #[schema(value_type = Vec<EnrollBody>, min_items = 1, max_items = 500)]
     enrollments: Vec<Box<RawValue>>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = BatchOutcome)]
 struct BatchAnswer {
     created: usize,
     existing: usize,
@@ -33,7 +40,7 @@ struct BatchAnswer {
     results: Vec<ItemResult>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ItemStatus {
     Created,
@@ -42,15 +49,18 @@ enum ItemStatus {
     Rejected,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ItemResult {
+    /// Which of the given ones.
     index: usize,
     status: ItemStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
     enrollment_id: Option<EnrollmentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     message: Option<Cow<'static, str>>,
 }
 
@@ -83,7 +93,26 @@ impl ItemResult {
     }
 }
 
-pub(super) async fn create(
+pub(super) fn operation() -> Operation {
+    let two =
+        json!({"enrollments": [{"contact_id": "c-1"}, {"contact_id": "c-2", "enrolled_at": "2026-01-01T00:00:00Z"}]});
+    let outcome = json!({"created": 1, "existing": 1, "skipped": 0, "rejected": 0, "results": [
+        {"index": 0, "status": "created", "enrollment_id": "0199ab3d-20b7-7f6e-a1d2-5b9f0c7e4a11"},
+        {"index": 1, "status": "existing", "enrollment_id": "0199ab3d-20b8-7a01-8c4f-2f6d9e1b7c33", "code": "already_enrolled"}]});
+    Operation::post("/api/v1/workflows/{workflow_id}/enrollments/batch", create)
+        .named("enrollContacts", "enrollments")
+        .does("Enroll many contacts", "500 at most. Each has its own outcome: a bad one spoils no other.")
+        .demands(Demands::Editor)
+        .at("workflow_id", schema::uuid(), "The workflow.")
+        .takes::<BatchBody>(true, &[("two", two)])
+        .answers::<BatchAnswer>(200, "What became of each.", outcome)
+        .refuses(400, &["invalid_length"])
+        .refuses(404, &["workflow_not_found"])
+        .refuses(409, &["workflow_not_active"])
+        .refuses(503, &["overtaken"])
+}
+
+async fn create(
     By(Author(origin), (path, Strict(body))): By<Author, (Path<WorkflowId>, Strict<BatchBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {

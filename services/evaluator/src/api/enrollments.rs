@@ -16,21 +16,31 @@ use domain::ids::{ContactId, EnrollmentId, GoalId, WorkflowId};
 use pg::Db;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::fmt;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
+use web::openapi::{Demands, Operation, schema};
 use web::{By, Cursor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_STEP_CHARS: usize = 128;
 const MAX_REASON_CHARS: usize = 500;
 
 /// A contact to be enrolled.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewEnrollment)]
 pub(super) struct EnrollBody {
+    #[schema(schema_with = schema::text_id)]
     contact_id: ContactId,
+    /// Not in the future; by default now.
     #[serde(default, with = "domain::time_format::option")]
     enrolled_at: Option<OffsetDateTime>,
+    /// Where in the workflow the contact stands: a number or a name.
     #[serde(default)]
+    #[schema(schema_with = given_step, required = false)]
     current_step: Option<StepBody>,
 }
 
@@ -46,6 +56,15 @@ impl From<EnrollBody> for Request {
 
 #[derive(Debug)]
 struct StepBody(Step);
+
+fn given_step() -> Schema {
+    let number = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
+    OneOfBuilder::new().item(number).item(schema::text_of(MAX_STEP_CHARS)).build().into()
+}
+
+fn kept_step() -> Schema {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Integer, Type::String, Type::Null])).build().into()
+}
 
 impl<'de> Deserialize<'de> for StepBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -78,12 +97,18 @@ impl<'de> Deserialize<'de> for StepBody {
 }
 
 /// An enrollment as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Enrollment)]
 pub(super) struct EnrollmentBody {
+    #[schema(value_type = Uuid)]
     id: EnrollmentId,
+    #[schema(value_type = Uuid)]
     workflow_id: WorkflowId,
+    #[schema(schema_with = schema::text_id)]
     contact_id: ContactId,
+    #[schema(schema_with = schema::enrollment_status)]
     status: EnrollmentStatus,
+    /// Strictly increasing.
     version: i32,
     #[serde(with = "domain::time_format")]
     enrolled_at: OffsetDateTime,
@@ -93,8 +118,11 @@ pub(super) struct EnrollmentBody {
     exited_at: Option<OffsetDateTime>,
     #[serde(with = "domain::time_format::option")]
     goal_reached_at: Option<OffsetDateTime>,
+    #[schema(schema_with = schema::exit_reason)]
     exit_reason: Option<ExitReason>,
+    /// As it was given when the enrollment was ended.
     reason: Option<String>,
+    #[schema(schema_with = kept_step)]
     current_step: Stored,
 }
 
@@ -118,16 +146,81 @@ impl From<Enrollment> for EnrollmentBody {
 }
 
 /// What is answered where a goal holds already and says `skip_enrollment`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Skipped)]
 struct SkippedBody {
+    /// `skipped`.
     status: &'static str,
+    /// `already_satisfied`.
     code: &'static str,
+    #[schema(value_type = Uuid)]
     workflow_id: WorkflowId,
+    #[schema(schema_with = schema::text_id)]
     contact_id: ContactId,
+    /// The goal that holds already.
+    #[schema(value_type = Uuid)]
     goal_id: GoalId,
 }
 
-pub(super) async fn create(
+fn example(status: &str, exited_at: Option<&str>, exit_reason: Option<&str>) -> Value {
+    json!({"id": "0199ab3d-20b7-7f6e-a1d2-5b9f0c7e4a11", "workflow_id": "0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d1",
+        "contact_id": "c-1", "status": status, "version": 1, "enrolled_at": "2026-01-03T10:00:00Z",
+        "created_at": "2026-01-03T10:00:00Z", "exited_at": exited_at, "goal_reached_at": null, "exit_reason": exit_reason,
+        "reason": null, "current_step": 1})
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    let of_workflow = |operation: Operation| {
+        operation.at("workflow_id", schema::uuid(), "The workflow.").refuses(404, &["workflow_not_found"])
+    };
+    let of_id = |operation: Operation| {
+        operation.at("enrollment_id", schema::uuid(), "The enrollment.").refuses(404, &["enrollment_not_found"])
+    };
+    let active = || example("active", None, None);
+    let skipped = json!({"status": "skipped", "code": "already_satisfied", "contact_id": "c-1",
+        "workflow_id": "0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d1", "goal_id": "0199ab3c-8a10-7d44-9c1b-0c8e3bfa6f21"});
+    let mut whole = active();
+    whole["achievements"] = json!([super::achievements::example()]);
+    vec![
+        of_workflow(Operation::post("/api/v1/workflows/{workflow_id}/enrollments", create))
+            .named("enrollContact", "enrollments")
+            .does("Enroll a contact", "In a live workflow. From `enrolled_at` on its events count.")
+            .demands(Demands::Editor)
+            .takes::<EnrollBody>(true, &[("now", json!({"contact_id": "c-1", "current_step": 1}))])
+            .answers::<EnrollmentBody>(201, "The enrollment.", active())
+            .answers::<SkippedBody>(200, "The contact is not enrolled: a goal holds already and says so.", skipped)
+            .refuses(400, &["enrolled_at_in_future"])
+            .refuses(409, &["already_enrolled", "reentry_not_allowed", "workflow_not_active"])
+            .refuses(503, &["overtaken"]),
+        of_workflow(Operation::get("/api/v1/workflows/{workflow_id}/enrollments", list))
+            .named("listEnrollments", "enrollments")
+            .does("List a workflow's enrollments", "Newest first.")
+            .demands(Demands::Viewer)
+            .asks("status", schema::enrollment_status(), "Only those that stand so.")
+            .asks("contact_id", schema::text_id(), "Only of this contact.")
+            .paged()
+            .lists::<EnrollmentBody>("Enrollments.", active()),
+        of_id(Operation::get("/api/v1/enrollments/{enrollment_id}", get))
+            .named("getEnrollment", "enrollments")
+            .does("Show an enrollment", "With what it achieved.")
+            .demands(Demands::Viewer)
+            .answers::<WholeBody>(200, "The enrollment.", whole),
+        of_id(Operation::post("/api/v1/enrollments/{enrollment_id}/end", end))
+            .named("endEnrollment", "enrollments")
+            .does("End an enrollment", "Its pending actions are cancelled. Ending it again is refused.")
+            .demands(Demands::Editor)
+            .takes::<EndBody>(true, &[("completed", json!({"status": "completed"}))])
+            .answers::<EnrollmentBody>(
+                200,
+                "The enrollment.",
+                example("completed", Some("2026-01-06T09:00:00Z"), Some("completed")),
+            )
+            .refuses(409, &["enrollment_exited"])
+            .refuses(503, &["overtaken"]),
+    ]
+}
+
+async fn create(
     By(Author(origin), (path, Strict(body))): By<Author, (Path<WorkflowId>, Strict<EnrollBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
@@ -156,7 +249,7 @@ pub(super) struct ListQuery {
     contact_id: Option<ContactId>,
 }
 
-pub(super) async fn list(
+async fn list(
     By(caller, (path, query, page)): By<Viewer, (Path<WorkflowId>, Query<ListQuery>, Page)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
@@ -174,32 +267,32 @@ pub(super) async fn list(
 }
 
 /// An enrollment with what it reached.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EnrollmentWithAchievements)]
 struct WholeBody {
     #[serde(flatten)]
     enrollment: EnrollmentBody,
     achievements: Vec<AchievementBody>,
 }
 
-pub(super) async fn get(
-    By(caller, path): By<Viewer, Path<EnrollmentId>>,
-    db: Data<Db>,
-) -> Result<HttpResponse, Problem> {
+async fn get(By(caller, path): By<Viewer, Path<EnrollmentId>>, db: Data<Db>) -> Result<HttpResponse, Problem> {
     let (enrollment, achievements) = lists::enrollment(&db, caller.tenant, path.into_inner()).await?;
     let achievements = achievements.into_iter().map(AchievementBody::from).collect();
     Ok(HttpResponse::Ok().json(WholeBody { enrollment: enrollment.into(), achievements }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = End)]
 pub(super) struct EndBody {
     status: EndStatus,
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
 }
 
 /// How the engine may end an enrollment.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum EndStatus {
     Completed,
@@ -217,7 +310,7 @@ impl From<EndStatus> for ExitReason {
     }
 }
 
-pub(super) async fn end(
+async fn end(
     By(Author(origin), (path, Strict(body))): By<Author, (Path<EnrollmentId>, Strict<EndBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {

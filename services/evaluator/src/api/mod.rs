@@ -9,29 +9,38 @@ mod recheck;
 
 use crate::error::Error;
 use actix_web::http::StatusCode;
-use actix_web::web::{ServiceConfig, get, post};
 use domain::fault::Fault;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::error::Error as _;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use web::openapi::{About, Api, Operation};
 use web::{Page, Problem};
 
-/// Every route; the role that each demands is the extractor of its handler.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/api/v1/workflows/{workflow_id}/enrollments", post().to(enrollments::create))
-        .route("/api/v1/workflows/{workflow_id}/enrollments", get().to(enrollments::list))
-        .route("/api/v1/workflows/{workflow_id}/enrollments/batch", post().to(batch::create))
-        .route("/api/v1/workflows/{workflow_id}/achievements", get().to(achievements::list))
-        .route("/api/v1/workflows/{workflow_id}/recheck", post().to(recheck::request))
-        .route("/api/v1/enrollments/{enrollment_id}", get().to(enrollments::get))
-        .route("/api/v1/enrollments/{enrollment_id}/end", post().to(enrollments::end))
-        .route("/api/v1/enrollments/{enrollment_id}/actions", post().to(actions::create))
-        .route("/api/v1/enrollments/{enrollment_id}/actions", get().to(actions::list))
-        .route("/api/v1/actions/{action_id}/start", post().to(actions::start))
-        .route("/api/v1/actions/{action_id}/finish", post().to(actions::finish));
+const ABOUT: About = About {
+    title: "Goalpost: evaluator",
+    description: "Enrollments of contacts in workflows, what they reached, and the actions that are scheduled for them. A caller \
+        is judged before anything else of a request is looked at; another tenant's object answers as one that is not there. A \
+        `traceparent` is taken in and passed on; `X-Request-Id` comes back.",
+    tags: &[
+        ("enrollments", "Contacts in workflows: from enrollment to exit."),
+        ("achievements", "Goals that were met."),
+        ("actions", "What is scheduled for an enrollment, and cancelled when it ends."),
+    ],
+};
+
+/// Every operation of this service.
+pub fn operations() -> Api {
+    let operations = [
+        enrollments::operations(),
+        vec![batch::operation()],
+        achievements::operations(),
+        vec![recheck::operation()],
+        actions::operations(),
+    ];
+    let stored = |operation: Operation| operation.refuses(503, &["database_unavailable"]);
+    Api::new(ABOUT, operations.into_iter().flatten().map(stored).collect())
 }
 
 impl From<Error> for Problem {

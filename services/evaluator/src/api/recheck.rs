@@ -6,19 +6,38 @@ use actix_web::web::{Data, Path};
 use domain::ids::WorkflowId;
 use pg::Db;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use web::openapi::{Demands, Operation, schema};
 use web::{By, Editor, Problem, Strict};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecheckAccepted)]
 struct Accepted {
+    #[schema(value_type = Uuid)]
     workflow_id: WorkflowId,
+    /// `accepted`.
     status: &'static str,
 }
 
-pub(super) async fn request(
+pub(super) fn operation() -> Operation {
+    let accepted = json!({"workflow_id": "0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d1", "status": "accepted"});
+    Operation::post("/api/v1/workflows/{workflow_id}/recheck", request)
+        .named("recheckWorkflow", "enrollments")
+        .does("Judge stored events again", "By the goals as they are now; it happens after the answer.")
+        .demands(Demands::Editor)
+        .at("workflow_id", schema::uuid(), "The workflow.")
+        .takes::<Nothing>(false, &[("nothing", json!({}))])
+        .answers::<Accepted>(202, "It will be done.", accepted)
+        .refuses(404, &["workflow_not_found"])
+        .refuses(409, &["workflow_not_active"])
+}
+
+async fn request(
     By(caller, (path, Strict(Nothing {}))): By<Editor, (Path<WorkflowId>, Strict<Nothing>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {

@@ -4,18 +4,37 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 use domain::fault::Fault;
 use serde::Deserialize;
+use serde_json::json;
+use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Viewer};
 
 use super::App;
 use super::callers::By;
 use crate::audit;
+use crate::store::audit::Entry;
+
+pub(super) fn operations() -> Vec<Operation> {
+    let entry = json!({"at": "2026-01-03T10:00:00Z", "actor": "key:4XG9TE3ZQ7", "action": "workflow.created",
+        "object_type": "workflow", "object_id": "0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d1", "before": null,
+        "after": {"name": "Onboarding"}});
+    vec![
+        Operation::get("/api/v1/audit", list)
+            .named("listAuditEntries", "audit")
+            .does("List what was changed", "Newest first. A reference's object id is `kind/id`.")
+            .demands(Demands::Viewer)
+            .asks("object_id", schema::text(), "Only of this object.")
+            .paged()
+            .lists::<Entry>("Entries.", entry)
+            .refuses(400, &["nul_character"]),
+    ]
+}
 
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
     object_id: Option<String>,
 }
 
-pub(super) async fn list(
+async fn list(
     app: Data<App>,
     By(viewer, (query, page)): By<Viewer, (Query<ListQuery>, Page)>,
 ) -> Result<HttpResponse, Problem> {

@@ -5,7 +5,10 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, Path};
 use domain::fault::Fault;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use web::openapi::{Demands, Operation, schema};
 use web::secret::{Minted, Prefix, mint};
 use web::{Cursor, Listed, Page, Problem, Role, Strict};
 
@@ -17,34 +20,100 @@ use crate::store::credentials::{Credential, Grants, NewCredential, Table};
 /// The only kind there is.
 const SERVER: &str = "server";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewWriteToken)]
 pub(super) struct TokenBody {
+    #[schema(pattern = "^server$")]
     kind: Option<String>,
     #[serde(default, with = "domain::time_format::option")]
     expires_at: Option<OffsetDateTime>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey)]
 pub(super) struct KeyBody {
+    #[schema(schema_with = schema::tenant_role)]
     role: String,
     #[serde(default, with = "domain::time_format::option")]
     expires_at: Option<OffsetDateTime>,
 }
 
 /// A credential with its secret, under the name that its kind goes by.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CredentialWithSecret)]
 struct Shown {
     #[serde(flatten)]
     credential: Credential,
+    /// Of a write token: its secret. It is shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// Of an API key: its secret. It is shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
 
-pub(super) async fn create_token(
+fn example(grants: (&str, &str)) -> Value {
+    let mut credential = json!({"id": "0CN3DBTTV2", "created_by": "key:4XG9TE3ZQ7", "created_at": "2026-01-03T10:00:00Z",
+        "expires_at": null, "revoked_at": null});
+    credential[grants.0] = grants.1.into();
+    credential
+}
+
+fn example_with_secret(grants: (&str, &str), secret: (&str, &str)) -> Value {
+    let mut credential = example(grants);
+    credential[secret.0] = secret.1.into();
+    credential
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    let of_tenant = |operation: Operation| {
+        operation.demands(Demands::OverTenant).at("tenant_id", schema::tenant_id(), "The tenant.")
+    };
+    let of_id = |operation| of_tenant(operation).at("id", schema::text(), "The credential's id.");
+    let (token, key) = (("kind", "server"), ("role", "editor"));
+    let shown_token = example_with_secret(token, ("token", "gpw_0CN3DBTTV2_…"));
+    let shown_key = example_with_secret(key, ("key", "gpk_0CN3DBTTV2_…"));
+    vec![
+        of_tenant(Operation::post("/api/v1/tenants/{tenant_id}/write-tokens", create_token))
+            .named("createWriteToken", "credentials")
+            .does("Make a write token", "Two at most work at a time, for rotation.")
+            .takes::<TokenBody>(
+                false,
+                &[("until_a_day", json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"}))],
+            )
+            .answers::<Shown>(201, "The write token with its secret.", shown_token)
+            .refuses(400, &["invalid_timestamp"])
+            .refuses(409, &["too_many_live_tokens"]),
+        of_tenant(Operation::get("/api/v1/tenants/{tenant_id}/write-tokens", list_tokens))
+            .named("listWriteTokens", "credentials")
+            .does("List write tokens", "Newest first, revoked ones too, without secrets.")
+            .paged()
+            .lists::<Credential>("Write tokens.", example(token)),
+        of_id(Operation::delete("/api/v1/tenants/{tenant_id}/write-tokens/{id}", revoke_token))
+            .named("revokeWriteToken", "credentials")
+            .does("Revoke a write token", "It is refused everywhere within 5 s. Revoking again changes nothing.")
+            .answers_nothing("It is revoked."),
+        of_tenant(Operation::post("/api/v1/tenants/{tenant_id}/api-keys", create_key))
+            .named("createApiKey", "credentials")
+            .does("Make an API key", "Of one of the three roles of a tenant.")
+            .takes::<KeyBody>(true, &[("editor", json!({"role": "editor"}))])
+            .answers::<Shown>(201, "The API key with its secret.", shown_key)
+            .refuses(400, &["invalid_timestamp"]),
+        of_tenant(Operation::get("/api/v1/tenants/{tenant_id}/api-keys", list_keys))
+            .named("listApiKeys", "credentials")
+            .does("List API keys", "Newest first, revoked ones too, without secrets.")
+            .paged()
+            .lists::<Credential>("API keys.", example(key)),
+        of_id(Operation::delete("/api/v1/tenants/{tenant_id}/api-keys/{id}", revoke_key))
+            .named("revokeApiKey", "credentials")
+            .does("Revoke an API key", "It is refused everywhere within 5 s. Revoking again changes nothing.")
+            .answers_nothing("It is revoked."),
+    ]
+}
+
+async fn create_token(
     app: Data<App>,
     By(by, Strict(body)): By<OverTenant, Strict<TokenBody>>,
 ) -> Result<HttpResponse, Problem> {
@@ -58,7 +127,7 @@ pub(super) async fn create_token(
     Ok(shown(Shown { credential, token: Some(minted.text), key: None }))
 }
 
-pub(super) async fn create_key(
+async fn create_key(
     app: Data<App>,
     By(by, Strict(body)): By<OverTenant, Strict<KeyBody>>,
 ) -> Result<HttpResponse, Problem> {
@@ -85,11 +154,11 @@ fn shown(credential: Shown) -> HttpResponse {
     HttpResponse::Created().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(credential)
 }
 
-pub(super) async fn list_tokens(app: Data<App>, by: By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
+async fn list_tokens(app: Data<App>, by: By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
     list(&app, Table::WriteTokens, by).await
 }
 
-pub(super) async fn list_keys(app: Data<App>, by: By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
+async fn list_keys(app: Data<App>, by: By<OverTenant, Page>) -> Result<HttpResponse, Problem> {
     list(&app, Table::ApiKeys, by).await
 }
 
@@ -100,14 +169,14 @@ async fn list(app: &App, table: Table, By(by, page): By<OverTenant, Page>) -> Re
     Ok(HttpResponse::Ok().json(listed))
 }
 
-pub(super) async fn revoke_token(
+async fn revoke_token(
     app: Data<App>,
     By(by, path): By<OverTenant, Path<(String, String)>>,
 ) -> Result<HttpResponse, Problem> {
     revoke(&app, Table::WriteTokens, &by, &path.1).await
 }
 
-pub(super) async fn revoke_key(
+async fn revoke_key(
     app: Data<App>,
     By(by, path): By<OverTenant, Path<(String, String)>>,
 ) -> Result<HttpResponse, Problem> {

@@ -9,11 +9,12 @@ mod references;
 mod tenants;
 mod workflows;
 
-use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put, scope};
+use actix_web::web::{Data, ServiceConfig};
 use domain::fault::Fault;
 use pg::Db;
 use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
+use web::openapi::{About, Api, Operation};
 use web::{Keys, Page, Problem};
 
 use crate::metrics::Metrics;
@@ -28,40 +29,41 @@ pub struct App {
     pub metrics: Metrics,
 }
 
-/// Every route of this service.
-pub fn routes(config: &mut ServiceConfig, app: &App, keys: &Keys) {
-    config.app_data(Data::new(app.clone())).app_data(Data::new(keys.clone())).service(
-        scope("/api/v1")
-            .route("/tenants", post().to(tenants::create))
-            .route("/tenants/{tenant_id}", get().to(tenants::show))
-            .route("/tenants/{tenant_id}", patch().to(tenants::edit))
-            .route("/tenants/{tenant_id}/write-tokens", post().to(credentials::create_token))
-            .route("/tenants/{tenant_id}/write-tokens", get().to(credentials::list_tokens))
-            .route("/tenants/{tenant_id}/write-tokens/{id}", delete().to(credentials::revoke_token))
-            .route("/tenants/{tenant_id}/api-keys", post().to(credentials::create_key))
-            .route("/tenants/{tenant_id}/api-keys", get().to(credentials::list_keys))
-            .route("/tenants/{tenant_id}/api-keys/{id}", delete().to(credentials::revoke_key))
-            .route("/workflows", post().to(workflows::create))
-            .route("/workflows", get().to(workflows::list))
-            .route("/workflows/{id}", get().to(workflows::show))
-            .route("/workflows/{id}", patch().to(workflows::edit))
-            .route("/workflows/{id}/activate", post().to(workflows::activate))
-            .route("/workflows/{id}/pause", post().to(workflows::pause))
-            .route("/workflows/{id}/deactivate", post().to(workflows::deactivate))
-            .route("/workflows/{id}/listeners", get().to(listeners::list_of_workflow))
-            .route("/workflows/{id}/goals", post().to(goals::create))
-            .route("/workflows/{id}/goals", get().to(goals::list))
-            .route("/workflows/{id}/goals/{goal_id}", get().to(goals::show))
-            .route("/workflows/{id}/goals/{goal_id}", patch().to(goals::edit))
-            .route("/workflows/{id}/goals/{goal_id}", delete().to(goals::delete))
-            .route("/references", put().to(references::put_all))
-            .route("/references", get().to(references::list))
-            .route("/references/{kind}/{ref_id}", put().to(references::put))
-            .route("/references/{kind}/{ref_id}", get().to(references::show))
-            .route("/references/{kind}/{ref_id}", delete().to(references::delete))
-            .route("/listeners", get().to(listeners::list))
-            .route("/audit", get().to(audit::list)),
-    );
+const ABOUT: About = About {
+    title: "Goalpost: goals",
+    description: "All configuration: tenants and their credentials, workflows and their goals, the directory of what goals may \
+        point at, listeners, the audit log. A caller is judged before anything else of a request is looked at; another tenant's \
+        object answers as one that is not there. A `traceparent` is taken in and passed on; `X-Request-Id` comes back.",
+    tags: &[
+        ("tenants", "Tenants and their settings."),
+        ("credentials", "Write tokens and API keys of a tenant."),
+        ("workflows", "Workflows, and what makes their goals count."),
+        ("goals", "The conditions that end an enrollment."),
+        ("references", "The directory of what goals may point at."),
+        ("listeners", "Which workflow waits for which type of event."),
+        ("audit", "Who changed what and when."),
+    ],
+};
+
+/// Every operation of this service.
+pub fn operations() -> Api {
+    let operations = [
+        tenants::operations(),
+        credentials::operations(),
+        workflows::operations(),
+        goals::operations(),
+        references::operations(),
+        listeners::operations(),
+        audit::operations(),
+    ];
+    let stored = |operation: Operation| operation.refuses(503, &["database_unavailable"]);
+    Api::new(ABOUT, operations.into_iter().flatten().map(stored).collect())
+}
+
+/// Puts the routes in place, and what their handlers work with.
+pub fn routes(config: &mut ServiceConfig, api: &Api, app: &App, keys: &Keys) {
+    config.app_data(Data::new(app.clone())).app_data(Data::new(keys.clone()));
+    api.register(config);
 }
 
 /// A field that may be absent, `null` or given: `None`, `Some(None)`, `Some(Some(value))`.

@@ -8,44 +8,112 @@ use domain::fault::Fault;
 use domain::goal::{ReferenceKind, fold_name};
 use domain::ids::MAX_ID_CHARS;
 use serde::Deserialize;
+use serde_json::json;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Strict, Viewer};
 
 use super::callers::{By, Edit, EditedBy};
 use super::{App, name};
 use crate::references;
-use crate::store::directory::NewReference;
+use crate::store::directory::{NewReference, Reference};
 
 /// Most references in one request.
 const MOST_ITEMS: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReferenceContent)]
 pub(super) struct ReferenceBody {
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    /// Of a stage: the pipeline it belongs to.
+    #[schema(min_length = 1, max_length = 128)]
     pipeline_id: Option<String>,
+    /// Of a stage: its place in the pipeline.
     position: Option<i32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewReference)]
 pub(super) struct ItemBody {
+    #[schema(schema_with = schema::reference_kind)]
     kind: String,
+    #[schema(schema_with = schema::text_id)]
     id: String,
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    #[schema(min_length = 1, max_length = 128)]
     pipeline_id: Option<String>,
     position: Option<i32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewReferences)]
 pub(super) struct ItemsBody {
+    #[schema(max_items = 500)]
     items: Vec<ItemBody>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
     kind: Option<String>,
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    let stage = || {
+        json!({"kind": "stage", "id": "won", "name": "Won", "pipeline_id": "sales", "position": 4,
+            "updated_at": "2026-01-03T10:00:00Z"})
+    };
+    let of_key = |operation: Operation| {
+        operation
+            .at("kind", schema::reference_kind(), "What it is.")
+            .at("ref_id", schema::text_id(), "Its id.")
+            .refuses(400, &["unknown_reference_kind"])
+    };
+    let form = ("a_form", json!({"name": "Sign-up"}));
+    let many =
+        json!({"items": [{"kind": "tag", "id": "t-1", "name": "Customer"}, {"kind": "pipeline", "id": "sales"}]});
+    vec![
+        Operation::put("/api/v1/references", put_all)
+            .named("putReferences", "references")
+            .does("Add or replace many references", "500 at most, all or none. Answered in the given order.")
+            .demands(Demands::Editor)
+            .takes::<ItemsBody>(true, &[("two", many)])
+            .lists::<Reference>("What was put.", stage())
+            .refuses(400, &["duplicate_item", "too_long", "too_many_items", "unknown_reference_kind"]),
+        Operation::get("/api/v1/references", list)
+            .named("listReferences", "references")
+            .does("List references", "By kind and id.")
+            .demands(Demands::Viewer)
+            .asks("kind", schema::reference_kind(), "Only of this kind.")
+            .paged()
+            .lists::<Reference>("References.", stage())
+            .refuses(400, &["unknown_reference_kind"]),
+        of_key(Operation::put("/api/v1/references/{kind}/{ref_id}", put))
+            .named("putReference", "references")
+            .does("Add or replace a reference", "What is the same already is left alone.")
+            .demands(Demands::Editor)
+            .takes::<ReferenceBody>(
+                false,
+                &[form, ("a_stage", json!({"name": "Won", "pipeline_id": "sales", "position": 4}))],
+            )
+            .answers::<Reference>(200, "The reference.", stage())
+            .refuses(400, &["too_long"]),
+        of_key(Operation::get("/api/v1/references/{kind}/{ref_id}", show))
+            .named("getReference", "references")
+            .does("Show a reference", "As its owner put it.")
+            .demands(Demands::Viewer)
+            .answers::<Reference>(200, "The reference.", stage()),
+        of_key(Operation::delete("/api/v1/references/{kind}/{ref_id}", delete))
+            .named("deleteReference", "references")
+            .does("Delete a reference", "Goals that point at it stay, and their workflow's next activation is refused.")
+            .demands(Demands::Editor)
+            .answers_nothing("It is gone."),
+    ]
 }
 
 fn kind_of(word: &str) -> Result<ReferenceKind, Fault> {
@@ -92,7 +160,7 @@ impl ItemBody {
     }
 }
 
-pub(super) async fn put(
+async fn put(
     app: Data<App>,
     By(EditedBy(author), (path, Strict(body))): Edit<(String, String), ReferenceBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -102,7 +170,7 @@ pub(super) async fn put(
     Ok(HttpResponse::Ok().json(put.first()))
 }
 
-pub(super) async fn put_all(
+async fn put_all(
     app: Data<App>,
     By(EditedBy(author), Strict(body)): By<EditedBy, Strict<ItemsBody>>,
 ) -> Result<HttpResponse, Problem> {
@@ -124,7 +192,7 @@ pub(super) async fn put_all(
     Ok(HttpResponse::Ok().json(Listed::whole(put)))
 }
 
-pub(super) async fn list(
+async fn list(
     app: Data<App>,
     By(viewer, (query, page)): By<Viewer, (Query<ListQuery>, Page)>,
 ) -> Result<HttpResponse, Problem> {
@@ -144,15 +212,12 @@ fn key((kind, ref_id): (String, String)) -> Result<(ReferenceKind, String), Prob
     if is_id(&ref_id) { Ok((kind, ref_id)) } else { Err(Problem::not_found()) }
 }
 
-pub(super) async fn show(
-    app: Data<App>,
-    By(viewer, path): By<Viewer, Path<(String, String)>>,
-) -> Result<HttpResponse, Problem> {
+async fn show(app: Data<App>, By(viewer, path): By<Viewer, Path<(String, String)>>) -> Result<HttpResponse, Problem> {
     let reference = references::find(&app.db, &viewer.tenant, key(path.into_inner())?).await?;
     Ok(HttpResponse::Ok().json(reference))
 }
 
-pub(super) async fn delete(
+async fn delete(
     app: Data<App>,
     By(EditedBy(author), path): By<EditedBy, Path<(String, String)>>,
 ) -> Result<HttpResponse, Problem> {

@@ -5,33 +5,50 @@ use actix_web::web::Data;
 use domain::fault::Fault;
 use domain::ids::TenantId;
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use web::openapi::{Demands, Operation, schema};
 use web::{Operator, Problem, Strict};
 
 use super::callers::{By, OverTenant};
 use super::{App, given, name};
+use crate::store::tenants::Tenant;
 use crate::tenants::{self, NewTenant, SettingsPatch, TenantPatch};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTenant)]
 pub(super) struct CreateBody {
+    #[schema(schema_with = schema::tenant_id)]
     tenant_id: String,
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     #[serde(default)]
     settings: SettingsBody,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TenantSettings)]
 pub(super) struct SettingsBody {
+    /// `open`: unknown event names are taken; `strict`: they are rejected.
+    #[schema(pattern = "^(open|strict)$")]
     taxonomy: Option<String>,
+    /// ISO 4217; of amounts that name no currency.
+    #[schema(pattern = "^[A-Z]{3}$")]
     default_currency: Option<String>,
+    /// Largest `properties` of an event.
+    #[schema(minimum = 256, maximum = 32768)]
     max_properties_bytes: Option<i32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TenantPatch)]
 pub(super) struct EditBody {
+    /// `null` takes it away.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     name: Option<Option<String>>,
     #[serde(default)]
     settings: SettingsBody,
@@ -48,7 +65,38 @@ impl SettingsBody {
     }
 }
 
-pub(super) async fn create(
+pub(super) fn operations() -> Vec<Operation> {
+    let tenant = || {
+        json!({"tenant_id": "demo", "name": "Demo", "created_at": "2026-01-03T10:00:00Z", "updated_at": "2026-01-03T10:00:00Z",
+            "settings": {"taxonomy": "open", "default_currency": "USD", "max_properties_bytes": 2048}})
+    };
+    let new = json!({"tenant_id": "demo", "name": "Demo", "settings": {"default_currency": "EUR"}});
+    let of_tenant = |operation: Operation| {
+        operation.demands(Demands::OverTenant).at("tenant_id", schema::tenant_id(), "The tenant.")
+    };
+    vec![
+        Operation::post("/api/v1/tenants", create)
+            .named("createTenant", "tenants")
+            .does("Make a tenant", "What is not given of its settings is as built in.")
+            .demands(Demands::Operator)
+            .takes::<CreateBody>(true, &[("with_a_currency", new)])
+            .answers::<Tenant>(201, "The tenant.", tenant())
+            .refuses(400, &["placeholder_id", "too_long"])
+            .refuses(409, &["tenant_exists"]),
+        of_tenant(Operation::get("/api/v1/tenants/{tenant_id}", show))
+            .named("getTenant", "tenants")
+            .does("Show a tenant", "That an operator looked is audited.")
+            .answers::<Tenant>(200, "The tenant.", tenant()),
+        of_tenant(Operation::patch("/api/v1/tenants/{tenant_id}", edit))
+            .named("updateTenant", "tenants")
+            .does("Change a tenant", "Its name and its settings; what is not given stays as it is.")
+            .takes::<EditBody>(true, &[("strict_names", json!({"settings": {"taxonomy": "strict"}}))])
+            .answers::<Tenant>(200, "The tenant.", tenant())
+            .refuses(400, &["too_long"]),
+    ]
+}
+
+async fn create(
     app: Data<App>,
     By(operator, Strict(body)): By<Operator, Strict<CreateBody>>,
 ) -> Result<HttpResponse, Problem> {
@@ -63,15 +111,12 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(tenant))
 }
 
-pub(super) async fn show(app: Data<App>, by: OverTenant) -> Result<HttpResponse, Problem> {
+async fn show(app: Data<App>, by: OverTenant) -> Result<HttpResponse, Problem> {
     let tenant = tenants::find(&app.db, &by.author, by.is_operator).await?;
     Ok(HttpResponse::Ok().json(tenant))
 }
 
-pub(super) async fn edit(
-    app: Data<App>,
-    By(by, Strict(body)): By<OverTenant, Strict<EditBody>>,
-) -> Result<HttpResponse, Problem> {
+async fn edit(app: Data<App>, By(by, Strict(body)): By<OverTenant, Strict<EditBody>>) -> Result<HttpResponse, Problem> {
     let named = |given: Option<String>| given.map(|text| name("name", text)).transpose();
     let patch = TenantPatch { name: body.name.map(named).transpose()?, settings: body.settings.check()? };
     let tenant = tenants::edit(&app.db, &by.author, patch).await?;

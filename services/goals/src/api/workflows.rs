@@ -5,42 +5,117 @@ use actix_web::web::{Data, Path};
 use domain::ids::WorkflowId;
 use domain::workflow::GoalLogic;
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Strict, Viewer};
 
 use super::callers::{By, Edit, EditedBy};
 use super::{App, name, place};
 use crate::activation;
-use crate::store::workflows::Content;
+use crate::store::workflows::{Content, Workflow};
 use crate::workflows::{self, WorkflowPatch};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewWorkflow)]
 pub(super) struct CreateBody {
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    #[schema(schema_with = schema::goal_logic, required = false)]
     goal_logic: Option<GoalLogic>,
+    /// Whether a contact whose enrollment has ended may be enrolled again.
     allow_reentry: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WorkflowPatch)]
 pub(super) struct EditBody {
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    #[schema(schema_with = schema::goal_logic, required = false)]
     goal_logic: Option<GoalLogic>,
     allow_reentry: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Activation)]
 pub(super) struct ActivateBody {
+    /// Whether events count that were stored before.
     catch_up: Option<bool>,
 }
 
 /// A body that says nothing.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Empty {}
 
-pub(super) async fn create(
+pub(super) fn operations() -> Vec<Operation> {
+    let workflow = |status: &str| {
+        json!({"id": "0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d1", "name": "Onboarding", "status": status, "goal_logic": "any",
+            "allow_reentry": false, "version": 1, "activated_at": null, "created_by": "key:4XG9TE3ZQ7",
+            "created_at": "2026-01-03T10:00:00Z", "updated_at": "2026-01-03T10:00:00Z"})
+    };
+    let of_id = |operation: Operation| operation.at("id", schema::uuid(), "The workflow.");
+    let change = |operation| of_id(operation).demands(Demands::Editor);
+    let any = ("any_goal", json!({"name": "Onboarding"}));
+    let two = ("two_of_three", json!({"name": "Onboarding", "goal_logic": {"at_least": 2}, "allow_reentry": true}));
+    vec![
+        Operation::post("/api/v1/workflows", create)
+            .named("createWorkflow", "workflows")
+            .does("Make a workflow", "It begins as a draft: nothing is judged before it is activated.")
+            .demands(Demands::Editor)
+            .takes::<CreateBody>(true, &[any, two])
+            .answers::<Workflow>(201, "The workflow.", workflow("draft"))
+            .refuses(400, &["too_long"]),
+        Operation::get("/api/v1/workflows", list)
+            .named("listWorkflows", "workflows")
+            .does("List workflows", "Newest first.")
+            .demands(Demands::Viewer)
+            .paged()
+            .lists::<Workflow>("Workflows.", workflow("active")),
+        of_id(Operation::get("/api/v1/workflows/{id}", show))
+            .named("getWorkflow", "workflows")
+            .does("Show a workflow", "Without its goals, which have a list of their own.")
+            .demands(Demands::Viewer)
+            .answers::<Workflow>(200, "The workflow.", workflow("active")),
+        change(Operation::patch("/api/v1/workflows/{id}", edit))
+            .named("updateWorkflow", "workflows")
+            .does("Change a workflow", "Live or not. What is not given stays as it is.")
+            .takes::<EditBody>(true, &[("all_goals", json!({"goal_logic": "all"}))])
+            .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .refuses(400, &["too_long"]),
+        change(Operation::post("/api/v1/workflows/{id}/activate", activate))
+            .named("activateWorkflow", "workflows")
+            .does(
+                "Make a workflow's goals count",
+                "All goals are valid, or nothing is activated. Repeating it changes nothing.",
+            )
+            .takes::<ActivateBody>(
+                false,
+                &[("from_now_on", json!({})), ("by_every_stored_event", json!({"catch_up": true}))],
+            )
+            .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .refuses(400, &["invalid_goal_configuration"])
+            .refuses(409, &["invalid_transition"]),
+        change(Operation::post("/api/v1/workflows/{id}/pause", pause))
+            .named("pauseWorkflow", "workflows")
+            .does("Hold a workflow's actions back", "Its goals go on counting.")
+            .takes::<Empty>(false, &[("nothing", json!({}))])
+            .answers::<Workflow>(200, "The workflow.", workflow("paused"))
+            .refuses(409, &["invalid_transition"]),
+        change(Operation::post("/api/v1/workflows/{id}/deactivate", deactivate))
+            .named("deactivateWorkflow", "workflows")
+            .does("Stop a workflow", "No achievement is recorded after this was answered.")
+            .takes::<Empty>(false, &[("nothing", json!({}))])
+            .answers::<Workflow>(200, "The workflow.", workflow("inactive"))
+            .refuses(409, &["invalid_transition"]),
+    ]
+}
+
+async fn create(
     app: Data<App>,
     By(EditedBy(author), Strict(body)): By<EditedBy, Strict<CreateBody>>,
 ) -> Result<HttpResponse, Problem> {
@@ -53,7 +128,7 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(workflow))
 }
 
-pub(super) async fn list(app: Data<App>, By(viewer, page): By<Viewer, Page>) -> Result<HttpResponse, Problem> {
+async fn list(app: Data<App>, By(viewer, page): By<Viewer, Page>) -> Result<HttpResponse, Problem> {
     let before = match (place(&page)?, &page.cursor) {
         (Some((at, _)), Some(cursor)) => Some((at, cursor.id()?)),
         _ => None,
@@ -63,15 +138,12 @@ pub(super) async fn list(app: Data<App>, By(viewer, page): By<Viewer, Page>) -> 
     Ok(HttpResponse::Ok().json(listed))
 }
 
-pub(super) async fn show(
-    app: Data<App>,
-    By(viewer, id): By<Viewer, Path<WorkflowId>>,
-) -> Result<HttpResponse, Problem> {
+async fn show(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> Result<HttpResponse, Problem> {
     let workflow = workflows::find(&app.db, &viewer.tenant, *id).await?;
     Ok(HttpResponse::Ok().json(workflow))
 }
 
-pub(super) async fn edit(
+async fn edit(
     app: Data<App>,
     By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, EditBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -84,7 +156,7 @@ pub(super) async fn edit(
     Ok(HttpResponse::Ok().json(workflow))
 }
 
-pub(super) async fn activate(
+async fn activate(
     app: Data<App>,
     By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, ActivateBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -93,7 +165,7 @@ pub(super) async fn activate(
     Ok(HttpResponse::Ok().json(workflow))
 }
 
-pub(super) async fn pause(
+async fn pause(
     app: Data<App>,
     By(EditedBy(author), (id, _)): Edit<WorkflowId, Empty>,
 ) -> Result<HttpResponse, Problem> {
@@ -101,7 +173,7 @@ pub(super) async fn pause(
     Ok(HttpResponse::Ok().json(workflow))
 }
 
-pub(super) async fn deactivate(
+async fn deactivate(
     app: Data<App>,
     By(EditedBy(author), (id, _)): Edit<WorkflowId, Empty>,
 ) -> Result<HttpResponse, Problem> {

@@ -5,6 +5,8 @@ use pg::{Error, Row, Tx};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use web::openapi::schema;
 
 pub(super) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_OF_OBJECT];
 pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT];
@@ -19,17 +21,24 @@ pub struct NewEntry {
 }
 
 /// One change, as it is read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Entry {
     #[serde(skip)]
+    #[schema(ignore)]
     pub id: i64,
     #[serde(with = "domain::time_format")]
     pub at: OffsetDateTime,
+    /// Who did it: `key:` and the id of an API key, or `bootstrap`.
     pub actor: String,
+    /// What was done, as `goal.updated`.
     pub action: String,
     pub object_type: String,
     pub object_id: String,
+    /// The object as it was; null where there was none.
+    #[schema(schema_with = schema::object_or_null)]
     pub before: Option<Box<RawValue>>,
+    /// The object as it became; null where there is none.
+    #[schema(schema_with = schema::object_or_null)]
     pub after: Option<Box<RawValue>>,
 }
 

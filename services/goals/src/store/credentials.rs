@@ -5,13 +5,14 @@ use domain::ids::TenantId;
 use pg::{Error, Row, Tx};
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 pub(super) fn system_statements() -> impl Iterator<Item = &'static str> {
     [&WRITE_TOKENS, &API_KEYS].into_iter().flat_map(|t| [t.insert, t.list, t.count_live, t.find, t.revoke, t.is_kept])
 }
 
 /// What a credential is good for, by its table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Grants {
     /// A write token, of this kind.
@@ -44,7 +45,7 @@ impl Grants {
 }
 
 /// A credential, as it is answered and audited: without its secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Credential {
     pub id: String,
     #[serde(flatten)]

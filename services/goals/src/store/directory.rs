@@ -6,18 +6,24 @@ use pg::{Error, Row, Tx};
 use serde::Serialize;
 use std::collections::HashMap;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use web::openapi::schema;
 
 use super::word;
 
 pub(super) const STATEMENTS: &[&str] = &[FIND, LIST, LIST_OF_KIND, PUT, DELETE];
 
 /// A thing that goals may point at, as it is kept, answered and audited.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Reference {
+    #[schema(schema_with = schema::reference_kind)]
     pub kind: ReferenceKind,
+    /// As its owner names it.
     pub id: String,
     pub name: Option<String>,
+    /// Of a stage: the pipeline it belongs to.
     pub pipeline_id: Option<String>,
+    /// Of a stage: its place in the pipeline.
     pub position: Option<i32>,
     #[serde(with = "domain::time_format")]
     pub updated_at: OffsetDateTime,

@@ -6,7 +6,9 @@ use pg::{Error, Row, Tx};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
+use web::openapi::schema;
 
 use super::word;
 
@@ -20,19 +22,29 @@ macro_rules! columns {
 }
 
 /// A goal, as it is kept, answered and audited.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Goal {
+    #[schema(value_type = Uuid)]
     pub id: GoalId,
+    #[schema(value_type = Uuid)]
     pub workflow_id: WorkflowId,
+    #[schema(schema_with = schema::goal_type)]
     pub goal_type: GoalType,
-    /// As text, in which amounts stand as they were written.
+    /// As they were given, with the digits of their amounts.
+    #[schema(schema_with = schema::object)]
     pub criteria: Box<RawValue>,
+    /// How long after enrollment it may be met.
     #[serde(serialize_with = "within_text")]
+    #[schema(value_type = Option<String>)]
     pub within: Option<Within>,
+    #[schema(schema_with = schema::on_enroll)]
     pub on_enroll: OnEnroll,
+    /// Of several goals that an event meets, the one of the lowest position is credited.
     pub position: i16,
+    #[schema(schema_with = schema::goal_status)]
     pub status: GoalStatus,
     pub version: i32,
+    /// The moment from which events count for enrollments that were there already.
     #[serde(with = "domain::time_format::option")]
     pub effective_from: Option<OffsetDateTime>,
     pub created_by: String,
@@ -41,8 +53,10 @@ pub struct Goal {
     #[serde(with = "domain::time_format")]
     pub updated_at: OffsetDateTime,
     #[serde(skip)]
+    #[schema(ignore)]
     pub criteria_hash: Vec<u8>,
     #[serde(skip)]
+    #[schema(ignore)]
     pub event_name: String,
 }
 

@@ -4,14 +4,16 @@ use domain::ids::{TenantId, WorkflowId};
 use pg::{Error, Row, Tx};
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub(super) const STATEMENTS: &[&str] = &[LIST, LIST_OF_WORKFLOW];
 pub(super) const SYSTEM_STATEMENTS: &[&str] = &[COUNT];
 
 /// That a workflow waits for an event type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Listener {
+    #[schema(value_type = Uuid)]
     pub workflow_id: WorkflowId,
     pub event_type: String,
     /// The earliest moment from which a goal of the workflow counts events of the type.

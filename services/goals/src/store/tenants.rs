@@ -4,6 +4,8 @@ use domain::ids::TenantId;
 use pg::{Error, Row, Tx};
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use web::openapi::schema;
 
 pub(super) const STATEMENTS: &[&str] = &[FIND, LOCK, UPDATE];
 pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK];
@@ -15,8 +17,9 @@ macro_rules! columns {
 }
 
 /// A tenant, as it is answered and audited. (Its content key never leaves the database but for ingest.)
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Tenant {
+    #[schema(schema_with = schema::tenant_id)]
     pub tenant_id: TenantId,
     pub name: Option<String>,
     pub settings: Settings,
@@ -27,12 +30,13 @@ pub struct Tenant {
 }
 
 /// How a tenant takes events and reads amounts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Settings {
     /// `open`: unknown event names are taken; `strict`: they are rejected.
     pub taxonomy: String,
     /// ISO 4217; of amounts that name no currency.
     pub default_currency: String,
+    /// Largest `properties` of an event.
     pub max_properties_bytes: i32,
 }
 

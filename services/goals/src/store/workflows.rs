@@ -5,7 +5,9 @@ use domain::workflow::{GoalLogic, WorkflowStatus, lock_key};
 use pg::{Error, Row, Tx};
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
+use web::openapi::schema;
 
 use super::{json, word};
 
@@ -18,11 +20,15 @@ macro_rules! columns {
 }
 
 /// A workflow, as it is kept, answered and audited.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Workflow {
+    #[schema(value_type = Uuid)]
     pub id: WorkflowId,
     pub name: String,
+    /// Goals count while it is active or paused; actions run while it is active.
+    #[schema(schema_with = schema::workflow_status)]
     pub status: WorkflowStatus,
+    #[schema(schema_with = schema::goal_logic)]
     pub goal_logic: GoalLogic,
     pub allow_reentry: bool,
     pub version: i32,

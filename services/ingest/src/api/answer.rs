@@ -2,43 +2,68 @@
 
 use std::collections::BTreeMap;
 
+use ::web::openapi::schema;
 use domain::ids::EventId;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use crate::batch::Verdict;
 use crate::door::Told;
 
 /// The answer to a batch, whatever the verdicts.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Answer {
+    /// Stored by this request.
     pub accepted: usize,
+    /// Stored before.
     pub duplicates: usize,
+    /// Not stored, and never will be.
     pub rejected: usize,
+    /// Sampled out or over a quota: not stored, for good.
     pub limited: usize,
+    /// Not stored: send them again.
     pub retry: usize,
+    /// One verdict per event, in their order; with `?results=errors` only of those that are not `accepted`.
     pub results: Vec<EventResult>,
     /// For the log: how many of each code.
     #[serde(skip)]
+    #[schema(ignore)]
     pub codes: BTreeMap<&'static str, usize>,
 }
 
 /// One verdict.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct EventResult {
+    /// Which event of the request.
     pub index: usize,
+    /// Its id, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
     pub event_id: Option<EventId>,
+    #[schema(schema_with = statuses)]
     pub status: &'static str,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub reason: Reason,
 }
 
-/// Why an event was rejected.
-#[derive(Debug, Serialize)]
+/// Why an event was rejected; nothing for one that was not.
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Reason {
-    pub code: &'static str,
-    pub pointer: String,
-    pub message: String,
+    /// Stable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// Where in the event: a JSON pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+fn statuses() -> Object {
+    schema::one_of(["accepted", "duplicate", "rejected", "limited", "retry"])
 }
 
 impl Answer {
@@ -54,25 +79,25 @@ impl Answer {
         answer
     }
 
-    fn count(&mut self, verdict: Verdict) -> (&'static str, Option<Reason>) {
+    fn count(&mut self, verdict: Verdict) -> (&'static str, Reason) {
         match verdict {
             Verdict::Accepted => {
                 self.accepted += 1;
-                ("accepted", None)
+                ("accepted", Reason::default())
             }
             Verdict::Duplicate => {
                 self.duplicates += 1;
-                ("duplicate", None)
+                ("duplicate", Reason::default())
             }
             Verdict::Retry | Verdict::Unavailable => {
                 self.retry += 1;
-                ("retry", None)
+                ("retry", Reason::default())
             }
             Verdict::Rejected(fault) => {
                 self.rejected += 1;
                 *self.codes.entry(fault.code).or_default() += 1;
-                let (code, pointer, message) = (fault.code, fault.pointer, fault.message);
-                ("rejected", Some(Reason { code, pointer, message }))
+                let (code, pointer, message) = (Some(fault.code), Some(fault.pointer), Some(fault.message));
+                ("rejected", Reason { code, pointer, message })
             }
         }
     }

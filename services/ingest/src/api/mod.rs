@@ -3,12 +3,14 @@
 mod answer;
 mod body;
 mod credential;
+mod described;
 mod events;
 
 use std::sync::Arc;
 
 use ::web::Problem;
 use ::web::body::Limits;
+use ::web::openapi::Api as OpenApi;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::door::Door;
@@ -24,12 +26,15 @@ pub struct Api {
     pub body: Limits,
 }
 
-/// Emitters in the field post without the prefix.
-pub fn routes(config: &mut ServiceConfig, api: &Arc<Api>) {
+/// Every operation of this service.
+pub fn operations() -> OpenApi {
+    OpenApi::new(described::ABOUT, described::operations())
+}
+
+/// Puts the routes in place, and what their handlers work with.
+pub fn routes(config: &mut ServiceConfig, operations: &OpenApi, api: &Arc<Api>) {
     config.app_data(web::Data::from(Arc::clone(api)));
-    for path in ["/api/v1/events", "/events"] {
-        config.service(web::resource(path).route(web::post().to(events::post)));
-    }
+    operations.register(config);
 }
 
 impl From<Error> for Problem {
