@@ -5,7 +5,6 @@ mod consume;
 mod dead;
 mod metrics;
 mod poison;
-mod proxy;
 mod publish;
 mod recovery;
 mod relay;

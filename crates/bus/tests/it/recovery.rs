@@ -6,22 +6,16 @@ use std::time::{Duration, Instant};
 
 use domain::outbox::Delivery;
 use goalpost_bus::{Action, Queue, Settings};
+use testkit::proxy::{Act, Proxy, Rule, Say, acknowledges, confirms};
 use tokio::net::TcpListener;
 
-use crate::proxy::{Proxy, Say};
 use crate::support::{COMMANDS, PATIENCE, Script, Site, WORKFLOW, message, until};
 
 const QUEUE: Queue = Queue::EvaluatorCommands;
 
-/// Host and port of an AMQP address.
-fn broker(url: &str) -> String {
-    let uri: lapin::uri::AMQPUri = url.parse().unwrap();
-    format!("{}:{}", uri.authority.host, uri.authority.port)
-}
-
 /// Sends the settings through the proxy.
-fn through(settings: &mut Settings, url: &str, proxy: std::net::SocketAddr) {
-    settings.url = url.replace(&broker(url), &proxy.to_string()).into();
+fn through(settings: &mut Settings, proxy: &Proxy) {
+    settings.url = proxy.through(&secret(settings)).unwrap().into();
 }
 
 #[tokio::test]
@@ -89,10 +83,9 @@ async fn a_deleted_queue_is_declared_again_and_consumed_again() {
 
 #[tokio::test]
 async fn a_peer_that_hangs_is_given_up_and_its_socket_closed() {
-    let proxy = Proxy::start(broker(&amqp_url())).await;
+    let proxy = Proxy::before(&amqp_url()).await.unwrap();
     let mut site = Site::with(&[], |settings| {
-        let url = secret(settings);
-        through(settings, &url, proxy.address);
+        through(settings, &proxy);
         settings.confirm_timeout_ms = 500;
         settings.connect_timeout_ms = 1_000;
     })
@@ -108,25 +101,43 @@ async fn a_peer_that_hangs_is_given_up_and_its_socket_closed() {
     assert!(start.elapsed() < Duration::from_secs(5));
     until("the publisher knows", || !publisher.ready()).await;
     // The silence lasts: attempts to connect hang too, and each is ended as well.
-    until("several attempts were made and ended", || proxy.opened.borrow().1 >= 3).await;
+    until("several attempts were made and ended", || proxy.connections().ended >= 3).await;
 
     proxy.silence(false);
     until("it is back", || publisher.ready()).await;
     assert_eq!(publisher.publish(fact()).await.unwrap(), [Delivery::Returned]);
     let left = || {
-        let (opened, ended) = *proxy.opened.borrow();
-        opened - ended
+        let connections = proxy.connections();
+        connections.opened - connections.ended
     };
     until("only the living connection is left", || left() == 1).await;
     site.stop().await;
 }
 
 #[tokio::test]
+async fn a_lost_confirm_is_an_error_and_a_lost_acknowledgement_a_redelivery() {
+    let proxy = Proxy::before(&amqp_url()).await.unwrap();
+    let mut site = Site::with(&[QUEUE], |settings| through(settings, &proxy)).await;
+    let (publisher, handler) = (site.bus.publisher(), Script::acks());
+    let lost = proxy.rule(Rule::new(Act::CutBefore, confirms).nth(1));
+    let one = vec![message(COMMANDS, "enroll", "one")];
+    publisher.publish(one.into()).await.unwrap_err();
+    assert_eq!(lost.acted(), 1);
+    // The broker has it all the same.
+    let unheard = proxy.rule(Rule::new(Act::CutBefore, acknowledges).nth(1));
+    site.consume(QUEUE, 1, handler.clone());
+    until("it is delivered again", || handler.calls().len() == 2).await;
+    assert_eq!((handler.bodies(), unheard.acted()), (vec!["one".to_owned(); 2], 1));
+    assert!(handler.calls()[1][0].redelivered);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn while_blocked_the_publisher_is_not_ready_and_consumers_go_on() {
-    let proxy = Proxy::start(broker(&amqp_url())).await;
+    let proxy = Proxy::before(&amqp_url()).await.unwrap();
     let mut site = Site::with(&[QUEUE], |_| {}).await;
     let mut settings = Settings::new(site.vhost.amqp_url());
-    through(&mut settings, site.vhost.amqp_url(), proxy.address);
+    through(&mut settings, &proxy);
     let blocked = goalpost_bus::Bus::connect(settings, &[], site.cancel.clone(), tokio::runtime::Handle::current());
     let publisher = blocked.publisher();
     until("it is connected", || publisher.ready()).await;
@@ -147,21 +158,20 @@ async fn while_blocked_the_publisher_is_not_ready_and_consumers_go_on() {
     proxy.say(Say::Unblocked);
     until("the publisher knows", || publisher.ready()).await;
     assert_eq!(publisher.publish(messages.into()).await.unwrap(), [Delivery::Confirmed]);
-    assert_eq!(proxy.opened.borrow().0, 1, "it needed another connection");
+    assert_eq!(proxy.connections().opened, 1, "it needed another connection");
     site.stop().await;
 }
 
 #[tokio::test]
 async fn after_a_block_in_the_middle_of_a_window_nothing_is_sent_until_it_goes() {
-    let proxy = Proxy::start(broker(&amqp_url())).await;
+    let proxy = Proxy::before(&amqp_url()).await.unwrap();
     let mut site = Site::with(&[QUEUE], |settings| {
-        let url = secret(settings);
-        through(settings, &url, proxy.address);
+        through(settings, &proxy);
         settings.confirm_timeout_ms = 700;
     })
     .await;
     let publisher = site.bus.publisher();
-    let opened = proxy.opened.borrow().0;
+    let opened = proxy.connections().opened;
     let many = |n: usize| (0..n).map(|n| message(COMMANDS, "enroll", &n.to_string())).collect::<Vec<_>>();
     // The block arrives while a window is on its way; lapin then writes nothing more.
     let publishing = publisher.publish(many(5_000).into());
@@ -175,7 +185,7 @@ async fn after_a_block_in_the_middle_of_a_window_nothing_is_sent_until_it_goes()
     // As long as it lasts nothing is tried.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(!publisher.ready());
-    assert_eq!(proxy.opened.borrow().0, opened);
+    assert_eq!(proxy.connections().opened, opened);
 
     proxy.say(Say::Unblocked);
     until("the publisher knows", || publisher.ready()).await;
@@ -186,7 +196,7 @@ async fn after_a_block_in_the_middle_of_a_window_nothing_is_sent_until_it_goes()
         let expected = if n == 7 { Delivery::Returned } else { Delivery::Confirmed };
         assert_eq!(*delivery, expected, "message {n}");
     }
-    let again = proxy.opened.borrow().0 - opened;
+    let again = proxy.connections().opened - opened;
     assert_eq!(again, 1, "a connection with open confirms was used again");
     site.stop().await;
 }
@@ -217,15 +227,21 @@ async fn a_broker_that_comes_late_is_found() {
     let mut url = String::new();
     let mut site = Site::start(&[QUEUE], |settings| {
         url = secret(settings);
-        through(settings, &url, address);
+        settings.url = url.replace(&authority(&url), &address.to_string()).into();
     })
     .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!site.bus.ready());
-    let _proxy = Proxy::on(TcpListener::bind(address).await.unwrap(), broker(&url));
+    let _proxy = Proxy::on(TcpListener::bind(address).await.unwrap(), &url).unwrap();
     until("it is found", || site.bus.ready()).await;
     site.send(["x"]).await;
     site.stop().await;
+}
+
+/// Host and port of an AMQP address.
+fn authority(url: &str) -> String {
+    let uri: lapin::uri::AMQPUri = url.parse().unwrap();
+    format!("{}:{}", uri.authority.host, uri.authority.port)
 }
 
 fn secret(settings: &Settings) -> String {
