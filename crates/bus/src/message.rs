@@ -23,7 +23,7 @@ pub struct Message {
     pub content_type: Option<String>,
     /// The `user_id` property. When it is there, the broker has checked that it is the publisher.
     pub user_id: Option<String>,
-    /// The header `traceparent` (W3C).
+    /// The header `traceparent` (W3C), if it is valid.
     pub traceparent: Option<String>,
     /// Whether it may have been delivered before.
     pub redelivered: bool,
@@ -80,7 +80,9 @@ impl Message {
             message_id: properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()),
             content_type: text(properties.content_type()),
             user_id: text(properties.user_id()),
-            traceparent: headers.and_then(|headers| string(headers, "traceparent")),
+            traceparent: headers
+                .and_then(|headers| string(headers, "traceparent"))
+                .filter(|text| trace::is_valid(text)),
             redelivered: delivery.redelivered,
             delivery_count: delivery_count(delivery),
             body: Bytes::from(std::mem::take(&mut delivery.data)),
@@ -168,6 +170,8 @@ mod tests {
 
     use super::*;
 
+    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();
         for (key, value) in entries {
@@ -187,7 +191,7 @@ mod tests {
         let id = Uuid::now_v7();
         let headers = table(&[
             ("x-delivery-count", AMQPValue::LongLongInt(3)),
-            ("traceparent", AMQPValue::LongString("00-a-b-01".into())),
+            ("traceparent", AMQPValue::LongString(TRACEPARENT.into())),
         ]);
         let properties = BasicProperties::default()
             .with_message_id(id.to_string().into())
@@ -198,19 +202,23 @@ mod tests {
         let message = Message::of(&mut delivery);
         assert_eq!(message.message_id, Some(id));
         assert_eq!(message.user_id.as_deref(), Some("crm"));
-        assert_eq!(message.traceparent.as_deref(), Some("00-a-b-01"));
+        assert_eq!(message.traceparent.as_deref(), Some(TRACEPARENT));
         assert_eq!(message.delivery_count, 3);
     }
 
     #[test]
     fn strange_properties_are_not_trusted() {
         // A publisher's own: the broker has not delivered this one before.
-        let headers = table(&[("x-delivery-count", AMQPValue::LongLongInt(9))]);
+        let headers = table(&[
+            ("x-delivery-count", AMQPValue::LongLongInt(9)),
+            ("traceparent", AMQPValue::LongString("00-a-b-01".into())),
+        ]);
         let properties = BasicProperties::default().with_message_id("not a uuid".into()).with_headers(headers);
         let mut delivery = delivery(false, properties);
         assert!(!is_suspect(&delivery));
         let message = Message::of(&mut delivery);
         assert_eq!((message.message_id, message.delivery_count), (None, 0));
+        assert_eq!(message.traceparent, None);
     }
 
     #[test]

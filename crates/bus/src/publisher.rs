@@ -8,9 +8,10 @@ use std::time::Duration;
 use domain::outbox::{BoxError, BoxFuture, Delivery, OutboxMessage, Publish};
 use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
 use tokio::sync::Mutex;
+use tracing::Span;
 
 use crate::error::{Error, within};
 use crate::link::{Current, Live, current};
@@ -181,7 +182,11 @@ struct Answer {
 }
 
 async fn send(channel: &Channel, message: &OutboxMessage) -> lapin::Result<Answer> {
-    let (exchange, routing_key, properties) = match checked(message) {
+    let came = message.traceparent.as_deref();
+    // Only what belongs to a trace opens a span: a relay's round is nobody's.
+    let span = if came.is_some() { span_of(message) } else { Span::none() };
+    let traceparent = trace::passed_on(&span, came);
+    let (exchange, routing_key, properties) = match checked(message, traceparent) {
         Ok(parts) => parts,
         Err(why) => {
             return Ok(Answer { outcome: Outcome::NotSent(why), returned: None });
@@ -192,6 +197,7 @@ async fn send(channel: &Channel, message: &OutboxMessage) -> lapin::Result<Answe
     let confirm = channel.basic_publish(exchange, routing_key, options, &message.payload, properties).await?;
     let confirmation = confirm.await?;
     let outcome = if confirmation.is_ack() { Outcome::Acked } else { Outcome::Nacked };
+    drop(span);
     let returned = confirmation.take_message().map(|message| Address {
         message_id: message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
         exchange: message.exchange.to_string(),
@@ -200,10 +206,24 @@ async fn send(channel: &Channel, message: &OutboxMessage) -> lapin::Result<Answe
     Ok(Answer { outcome, returned })
 }
 
+/// The span of one publish, up to its confirm, in the trace of what caused the message.
+fn span_of(message: &OutboxMessage) -> Span {
+    let span = tracing::debug_span!(
+        target: trace::TARGET,
+        "publish",
+        otel.name = format!("publish {}", message.routing_key),
+        otel.kind = "producer",
+        messaging.system = "rabbitmq",
+        messaging.destination.name = message.exchange,
+        messaging.message.id = %message.message_id,
+    );
+    trace::continued(span, message.traceparent.as_deref())
+}
+
 type Parts = (ShortString, ShortString, BasicProperties);
 
 /// What the broker would answer by closing the channel is refused here, for this message alone.
-fn checked(message: &OutboxMessage) -> Result<Parts, &'static str> {
+fn checked(message: &OutboxMessage, traceparent: Option<String>) -> Result<Parts, &'static str> {
     let known = message.exchange.is_empty() || exchanges().iter().any(|&(exchange, _)| exchange == message.exchange);
     if !known {
         return Err("the exchange is not one of Goalpost's");
@@ -212,9 +232,14 @@ fn checked(message: &OutboxMessage) -> Result<Parts, &'static str> {
         return Err("the payload is over 16 MiB");
     }
     let short = |text: &str| ShortString::try_new(text).map_err(|_| "an address is over 255 bytes");
-    let properties = BasicProperties::default()
+    let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_content_type(short(&message.content_type)?)
         .with_message_id(message.message_id.to_string().into());
+    if let Some(traceparent) = traceparent {
+        let mut headers = FieldTable::default();
+        headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.into()));
+        properties = properties.with_headers(headers);
+    }
     Ok((short(&message.exchange)?, short(&message.routing_key)?, properties))
 }

@@ -25,6 +25,18 @@ pub struct NewMessage {
     pub message_id: Uuid,
     pub content_type: &'static str,
     pub payload: Vec<u8>,
+    /// W3C trace context of what caused it: the header of the published message continues it.
+    pub traceparent: Option<String>,
+    /// How many stored events it speaks of: what the backlog is counted in. 0 for all but `events.stored`.
+    pub events: u32,
+}
+
+impl NewMessage {
+    /// The same message, in the trace of what caused it.
+    #[must_use]
+    pub fn in_trace(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
+    }
 }
 
 /// A message as it stands in the outbox.
@@ -38,6 +50,8 @@ pub struct OutboxMessage {
     pub message_id: Uuid,
     pub content_type: String,
     pub payload: Vec<u8>,
+    /// W3C trace context of what caused it.
+    pub traceparent: Option<String>,
 }
 
 /// What became of one message that was published.

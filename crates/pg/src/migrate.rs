@@ -32,9 +32,9 @@ macro_rules! migrations {
 /// Every migration: schema, then file name without its ending, and text; in the order they are applied.
 pub const MIGRATIONS: &[(&str, &[(&str, &str)])] = migrations! {
     "platform": ["0001_create_helpers", "0002_create_tenants"],
-    "ingest": ["0001_create_events"],
-    "goals": ["0001_create_configuration"],
-    "evaluator": ["0001_create_enrollments"],
+    "ingest": ["0001_create_events", "0002_trace_outbox"],
+    "goals": ["0001_create_configuration", "0002_trace_outbox"],
+    "evaluator": ["0001_create_enrollments", "0002_trace_outbox"],
     "reporting": ["0001_create_views", "0002_create_dead_letter_view"],
 };
 

@@ -4,6 +4,7 @@
 use crate::{Db, Error, Scope, Tx};
 use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, Outbox, OutboxMessage, Publish, Round};
 use std::sync::Arc;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// The statements on one schema's outbox. Fixed texts, so that they can be prepared once.
@@ -18,13 +19,14 @@ macro_rules! statements {
     ($schema:literal) => {
         Statements {
             add: concat!(
-                "INSERT INTO ", $schema, ".outbox (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload) ",
-                "SELECT m.tenant_id, m.exchange, m.routing_key, m.mandatory, m.message_id, m.content_type, m.payload ",
-                "FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::bytea[]) ",
-                "AS m (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload)"
+                "INSERT INTO ", $schema, ".outbox (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, events) ",
+                "SELECT m.tenant_id, m.exchange, m.routing_key, m.mandatory, m.message_id, m.content_type, m.payload, m.traceparent, ",
+                "m.events FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::bytea[], ",
+                "$8::text[], $9::integer[]) ",
+                "AS m (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, events)"
             ),
             claim: concat!(
-                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload FROM ", $schema, ".outbox ",
+                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent FROM ", $schema, ".outbox ",
                 "WHERE not_before IS NULL OR not_before <= clock_timestamp() ",
                 "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
             ),
@@ -75,10 +77,12 @@ impl Db {
         let ids: Vec<Uuid> = messages.iter().map(|m| m.message_id).collect();
         let content_types: Vec<&str> = messages.iter().map(|m| m.content_type).collect();
         let payloads: Vec<&[u8]> = messages.iter().map(|m| m.payload.as_slice()).collect();
+        let traceparents: Vec<Option<&str>> = messages.iter().map(|m| m.traceparent.as_deref()).collect();
+        let events: Vec<i32> = messages.iter().map(|m| i32::try_from(m.events).unwrap_or(i32::MAX)).collect();
         tx.note_outbox_written();
-        tx.execute(statements.add, &[&tenants, &exchanges, &routing_keys, &mandatory, &ids, &content_types, &payloads])
-            .await
-            .map(drop)
+        let binds: [&(dyn ToSql + Sync); 9] =
+            [&tenants, &exchanges, &routing_keys, &mandatory, &ids, &content_types, &payloads, &traceparents, &events];
+        tx.execute(statements.add, &binds).await.map(drop)
     }
 
     /// Prepares ahead what `add_to_outbox` runs; see `Tx::prepare`.
@@ -131,6 +135,7 @@ async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn P
                 message_id: row.try_get(4)?,
                 content_type: row.try_get(5)?,
                 payload: row.try_get(6)?,
+                traceparent: row.try_get(7)?,
             })
         })
         .collect::<Result<_, Error>>()?;

@@ -13,7 +13,8 @@ use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
@@ -45,6 +46,13 @@ pub fn note(request: &HttpRequest, name: &'static str, value: impl ToString) {
         notes.push((name, value.to_string()));
     }
 }
+
+/// The trace context that what this request causes goes on with; none when it came without one and is not recorded.
+pub fn traceparent(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<Traceparent>().map(|Traceparent(text)| text.clone())
+}
+
+struct Traceparent(String);
 
 #[derive(Default)]
 struct Notes(Vec<(&'static str, String)>);
@@ -78,11 +86,15 @@ pub(crate) async fn surround(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.request());
-    let line = Line::open(&request, id.clone(), metrics);
+    let mut line = Line::open(&request, id.clone(), metrics);
+    let traced = line.traced(request.request());
+    if let Some(traceparent) = line.trace.clone() {
+        request.extensions_mut().insert(Traceparent(traceparent));
+    }
     let unread = Unread::hold(&mut request);
-    let span = tracing::info_span!("request", request_id = id);
+    let span = tracing::info_span!("request", request_id = id, traceparent = line.trace);
     let answer = async { next.call(request).await.map(as_problem) };
-    let answer = AssertUnwindSafe(answer).catch_unwind().instrument(span);
+    let answer = AssertUnwindSafe(answer).catch_unwind().instrument(traced).instrument(span);
     match REQUEST_ID.scope(id.clone(), answer).await {
         Ok(Ok(mut response)) => {
             if let Ok(value) = HeaderValue::from_str(&id) {
@@ -165,6 +177,7 @@ struct Line {
     method: &'static str,
     route: String,
     trace: Option<String>,
+    span: Span,
     started: Instant,
     metrics: HttpMetrics,
     closed: bool,
@@ -176,11 +189,30 @@ impl Line {
             id,
             method: method(request.method()),
             route: request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
-            trace: crate::trace::traceparent(request.headers()),
+            trace: None,
+            span: Span::none(),
             started: Instant::now(),
             metrics,
             closed: false,
         }
+    }
+
+    /// The span of the request: it continues the trace that the client names, or begins one.
+    fn traced(&mut self, request: &HttpRequest) -> Span {
+        let came = request.headers().get("traceparent").and_then(|header| header.to_str().ok());
+        let came = trace::valid(came);
+        let span = tracing::debug_span!(
+            target: trace::TARGET,
+            "request",
+            otel.name = format!("{} {}", self.method, self.route),
+            otel.kind = "server",
+            http.request.method = self.method,
+            http.route = self.route,
+            http.response.status_code = Empty,
+        );
+        self.span = trace::continued(span, came.as_deref());
+        self.trace = trace::passed_on(&self.span, came.as_deref());
+        self.span.clone()
     }
 
     fn close_with(self, problem: Problem) -> Problem {
@@ -196,6 +228,10 @@ impl Line {
 
     fn record(&self, status: u16, code: Option<&'static str>, notes: &str) {
         let seconds = self.started.elapsed().as_secs_f64();
+        self.span.record("http.response.status_code", status);
+        if status >= 500 {
+            trace::failed(&self.span, code.unwrap_or("failed"));
+        }
         self.metrics.duration.record(
             seconds,
             &[

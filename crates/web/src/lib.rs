@@ -14,7 +14,6 @@ mod problem;
 pub mod secret;
 mod server;
 mod settings;
-pub mod trace;
 mod unread;
 
 pub use admin::AdminPort;

@@ -239,7 +239,7 @@ impl Enrolling<'_> {
         let steps: HashMap<&ContactId, Option<&Step>> =
             entering.iter().map(|request| (&request.contact_id, request.current_step.as_ref())).collect();
         let ids: Vec<EnrollmentId> = active.iter().map(|enrollment| enrollment.id).collect();
-        let mut messages = recheck::commands(&self.origin.tenant, self.workflow, &ids);
+        let mut messages = recheck::commands(self.origin, self.workflow, &ids);
         messages.extend(active.iter().map(|enrollment| {
             let step = steps.get(&enrollment.contact_id).copied().flatten();
             created(&self.origin.tenant, enrollment, step).into_message(self.origin.traceparent.clone())

@@ -88,13 +88,12 @@ impl Evaluator {
 
     async fn transaction(&self, tenant: TenantId, part: Part, known: Arc<Configuration>) -> Result<Done, Error> {
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
-        let pairs: Arc<[Pair]> = part.iter().map(|(pair, _)| pair.clone()).collect();
         let scope = Scope::Tenant(tenant.clone());
         self.db
             .run_tx("judge", scope, move |tx| {
                 let (db, metrics, known) = (db.clone(), metrics.clone(), Arc::clone(&known));
-                let (tenant, pairs) = (tenant.clone(), Arc::clone(&pairs));
-                Box::pin(async move { judge_pairs((&db, tx), &tenant, &pairs, &known, &metrics).await })
+                let (tenant, part) = (tenant.clone(), Arc::clone(&part));
+                Box::pin(async move { judge_pairs((&db, tx), &tenant, &part, &known, &metrics).await })
             })
             .await
     }

@@ -4,6 +4,7 @@
 use crate::configuration::{self, Configuration};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::nominations::Cause;
 use crate::reading::Reading;
 use crate::record;
 use crate::store::achievements::{self, Achievement};
@@ -25,6 +26,8 @@ pub struct Case<'w> {
     pub recorded: Vec<Achievement>,
     facts: EnrollmentFacts,
     pub judgement: Judgement,
+    /// Why it is judged.
+    pub cause: &'w Cause,
 }
 
 impl Case<'_> {
@@ -55,16 +58,17 @@ pub struct Done {
 pub async fn judge_pairs(
     (db, tx): (&Db, &Tx),
     tenant: &TenantId,
-    pairs: &[Pair],
+    part: &[(Pair, Cause)],
     known: &Configuration,
     metrics: &Metrics,
 ) -> Result<Done, Error> {
-    let workflows: BTreeSet<WorkflowId> = pairs.iter().map(|(workflow, _)| *workflow).collect();
+    let workflows: BTreeSet<WorkflowId> = part.iter().map(|((workflow, _), _)| *workflow).collect();
     let workflows: Vec<WorkflowId> = workflows.into_iter().collect();
     planning::anew(tx).await?;
     locks::share_workflows(tx, tenant, workflows.iter().copied()).await?;
     let workflows = configuration::under_fence(tx, tenant, &workflows, known, metrics).await?;
-    let live = Pairs::of(pairs.iter().filter(|(workflow, _)| workflows.contains_key(workflow)));
+    let pairs = part.iter().map(|(pair, _)| pair);
+    let live = Pairs::of(pairs.filter(|(workflow, _)| workflows.contains_key(workflow)));
     if live.is_empty() {
         return Ok(Done::default());
     }
@@ -72,7 +76,7 @@ pub async fn judge_pairs(
     if locked.is_empty() {
         return Ok(Done::default());
     }
-    let (mut cases, now) = with_history(tx, tenant, locked, &workflows).await?;
+    let (mut cases, now) = with_history(tx, tenant, locked, (&workflows, part)).await?;
     let clock = Some((now, Instant::now()));
     let events = judge_stored(tx, tenant, &mut cases).await?;
     let (achievements, exits) = record::write((db, tx), tenant, &cases, &events, now).await?;
@@ -84,7 +88,7 @@ async fn with_history<'w>(
     tx: &Tx,
     tenant: &TenantId,
     locked: Vec<Locked>,
-    workflows: &'w HashMap<WorkflowId, Workflow>,
+    (workflows, part): (&'w HashMap<WorkflowId, Workflow>, &'w [(Pair, Cause)]),
 ) -> Result<(Vec<Case<'w>>, OffsetDateTime), Error> {
     let pairs: Vec<Pair> = locked.iter().map(|locked| (locked.workflow_id, locked.contact_id.clone())).collect();
     let pairs = Pairs::of(&pairs);
@@ -97,12 +101,13 @@ async fn with_history<'w>(
     for achievement in achievements {
         by_pair.entry((achievement.workflow_id, achievement.contact_id.clone())).or_default().push(achievement);
     }
+    let causes: HashMap<&Pair, &Cause> = part.iter().map(|(pair, cause)| (pair, cause)).collect();
     let mut cases = Vec::with_capacity(locked.len());
     for enrollment in locked {
-        let Some(workflow) = workflows.get(&enrollment.workflow_id) else {
+        let pair = (enrollment.workflow_id, enrollment.contact_id.clone());
+        let (Some(workflow), Some(&cause)) = (workflows.get(&enrollment.workflow_id), causes.get(&pair)) else {
             continue;
         };
-        let pair = (enrollment.workflow_id, enrollment.contact_id.clone());
         let (recorded, earlier): (Vec<_>, Vec<_>) = by_pair
             .remove(&pair)
             .unwrap_or_default()
@@ -118,7 +123,7 @@ async fn with_history<'w>(
             credited: earlier.iter().map(|achievement| achievement.event_id).collect(),
             active: true,
         };
-        cases.push(Case { enrollment, workflow, recorded, facts, judgement: Judgement::default() });
+        cases.push(Case { enrollment, workflow, recorded, facts, judgement: Judgement::default(), cause });
     }
     Ok((cases, now))
 }

@@ -2,7 +2,7 @@
 //! look; what is judged is what is stored.
 
 use crate::store::Pair;
-use domain::ids::{ContactId, TenantId, WorkflowId};
+use domain::ids::{ContactId, EventId, TenantId, WorkflowId};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
@@ -13,6 +13,55 @@ pub struct Cause {
     pub messages: Vec<usize>,
     /// When the earliest of the events was stored; none for a recheck.
     pub received_at: Option<OffsetDateTime>,
+    /// The traces that the judgement belongs to; most events are in none.
+    pub traces: Vec<Trace>,
+}
+
+/// A trace, and the events that came in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// W3C trace context.
+    pub traceparent: String,
+    /// Empty for a recheck.
+    pub events: Vec<EventId>,
+}
+
+/// What named a pair: an event, or a recheck.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hint<'a> {
+    /// The place of its message in the micro-batch.
+    pub message: usize,
+    /// When the event was stored.
+    pub received_at: Option<OffsetDateTime>,
+    /// The trace it is in, and with it the event.
+    pub trace: Option<(&'a str, Option<EventId>)>,
+}
+
+impl Cause {
+    /// The trace that a fact about this event belongs to: the event's own, or else that of the nomination.
+    pub fn trace_of(&self, event: EventId) -> Option<String> {
+        let own = self.traces.iter().find(|trace| trace.events.contains(&event));
+        own.or_else(|| self.traces.first()).map(|trace| trace.traceparent.clone())
+    }
+
+    fn add(&mut self, hint: Hint<'_>) {
+        if self.messages.last() != Some(&hint.message) {
+            self.messages.push(hint.message);
+        }
+        self.received_at = match (self.received_at, hint.received_at) {
+            (Some(earlier), Some(at)) => Some(earlier.min(at)),
+            (earlier, at) => earlier.or(at),
+        };
+        let Some((traceparent, event)) = hint.trace else {
+            return;
+        };
+        match self.traces.iter_mut().find(|trace| trace.traceparent == traceparent) {
+            Some(trace) => trace.events.extend(event),
+            None => {
+                self.traces.push(Trace { traceparent: traceparent.to_owned(), events: event.into_iter().collect() })
+            }
+        }
+    }
 }
 
 /// The nominations of a micro-batch.
@@ -23,21 +72,8 @@ pub struct Nominations {
 
 impl Nominations {
     /// Nominates a pair on behalf of a message.
-    pub fn add(
-        &mut self,
-        tenant: &TenantId,
-        (workflow, contact): (WorkflowId, &ContactId),
-        message: usize,
-        received_at: Option<OffsetDateTime>,
-    ) {
-        let cause = self.of(tenant).entry((workflow, contact.clone())).or_default();
-        if cause.messages.last() != Some(&message) {
-            cause.messages.push(message);
-        }
-        cause.received_at = match (cause.received_at, received_at) {
-            (Some(earlier), Some(at)) => Some(earlier.min(at)),
-            (earlier, at) => earlier.or(at),
-        };
+    pub fn add(&mut self, tenant: &TenantId, (workflow, contact): (WorkflowId, &ContactId), hint: Hint<'_>) {
+        self.of(tenant).entry((workflow, contact.clone())).or_default().add(hint);
     }
 
     fn of(&mut self, tenant: &TenantId) -> &mut BTreeMap<Pair, Cause> {
@@ -73,15 +109,24 @@ mod tests {
         let workflow = Uuid::from_u128(1).into();
         let at = datetime!(2026-01-03 10:00 UTC);
         let mut nominations = Nominations::default();
-        nominations.add(&tenant, (workflow, &contact), 0, Some(at));
-        nominations.add(&tenant, (workflow, &contact), 0, Some(at - time::Duration::SECOND));
-        nominations.add(&tenant, (workflow, &contact), 3, None);
+        let [first, second, third] = [1, 2, 3].map(|id| EventId::from(Uuid::from_u128(id)));
+        let before = at - time::Duration::SECOND;
+        for hint in [
+            Hint { received_at: Some(at), trace: Some(("a", Some(first))), ..Hint::default() },
+            Hint { received_at: Some(before), trace: Some(("b", Some(second))), ..Hint::default() },
+            Hint { received_at: Some(at), trace: Some(("a", Some(third))), ..Hint::default() },
+            Hint { message: 3, ..Hint::default() },
+        ] {
+            nominations.add(&tenant, (workflow, &contact), hint);
+        }
         let parts = nominations.into_parts(10);
         let [(_, pairs)] = parts.as_slice() else { panic!("{parts:?}") };
         let [(pair, cause)] = pairs.as_slice() else { panic!("{pairs:?}") };
         assert_eq!(*pair, (workflow, contact));
         assert_eq!(cause.messages, [0, 3]);
-        assert_eq!(cause.received_at, Some(at - time::Duration::SECOND));
+        assert_eq!(cause.received_at, Some(before));
+        let traces = [first, second, third, Uuid::nil().into()].map(|event| cause.trace_of(event).unwrap());
+        assert_eq!(traces, ["a", "b", "a", "a"], "of the event itself, else of the first that nominated");
     }
 
     #[test]
@@ -90,7 +135,7 @@ mod tests {
         for tenant in ["a", "b"] {
             for contact in 0..5 {
                 let contact: ContactId = format!("c-{contact}").parse().unwrap();
-                nominations.add(&tenant.parse().unwrap(), (Uuid::from_u128(1).into(), &contact), 0, None);
+                nominations.add(&tenant.parse().unwrap(), (Uuid::from_u128(1).into(), &contact), Hint::default());
             }
         }
         let parts: Vec<(String, usize)> =

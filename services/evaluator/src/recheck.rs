@@ -2,9 +2,10 @@
 //! whatever happens, and are shared out among the evaluators.
 
 use crate::error::Error;
+use crate::origin::Origin;
 use crate::store::{enrollments, workflows};
 use domain::contract::{Command, Recheck, V1};
-use domain::ids::{EnrollmentId, TenantId, WorkflowId};
+use domain::ids::{EnrollmentId, WorkflowId};
 use domain::outbox::NewMessage;
 use pg::{Db, Scope};
 use uuid::Uuid;
@@ -13,23 +14,25 @@ use uuid::Uuid;
 const PAGE: i64 = 5_000;
 
 /// The commands that recheck these enrollments, each for as many as one may name.
-pub fn commands(tenant: &TenantId, workflow: WorkflowId, ids: &[EnrollmentId]) -> Vec<NewMessage> {
-    ids.chunks(Recheck::MAX_ENROLLMENTS).map(|ids| command(tenant, workflow, Some(ids.to_vec()))).collect()
+pub fn commands(origin: &Origin, workflow: WorkflowId, ids: &[EnrollmentId]) -> Vec<NewMessage> {
+    ids.chunks(Recheck::MAX_ENROLLMENTS).map(|ids| command(origin, workflow, Some(ids.to_vec()))).collect()
 }
 
-fn command(tenant: &TenantId, workflow: WorkflowId, ids: Option<Vec<EnrollmentId>>) -> NewMessage {
-    Recheck { version: V1, tenant_id: tenant.clone(), workflow_id: workflow, enrollment_ids: ids, catch_up: false }
+fn command(origin: &Origin, workflow: WorkflowId, ids: Option<Vec<EnrollmentId>>) -> NewMessage {
+    let tenant_id = origin.tenant.clone();
+    Recheck { version: V1, tenant_id, workflow_id: workflow, enrollment_ids: ids, catch_up: false }
         .into_message(Uuid::now_v7())
+        .in_trace(origin.traceparent.clone())
 }
 
 /// Asks for a recheck of all active enrollments of a workflow.
-pub async fn request(db: &Db, tenant: TenantId, workflow: WorkflowId) -> Result<(), Error> {
-    let (scope, db_of_outbox) = (Scope::Tenant(tenant.clone()), db.clone());
+pub async fn request(db: &Db, origin: Origin, workflow: WorkflowId) -> Result<(), Error> {
+    let (scope, db_of_outbox) = (Scope::Tenant(origin.tenant.clone()), db.clone());
     db.run_tx("request_recheck", scope, move |tx| {
-        let (tenant, db) = (tenant.clone(), db_of_outbox.clone());
+        let (origin, db) = (origin.clone(), db_of_outbox.clone());
         Box::pin(async move {
-            workflows::find(tx, &tenant, workflow).await?.ok_or(Error::WorkflowNotFound)?;
-            db.add_to_outbox(tx, &[command(&tenant, workflow, None)]).await?;
+            workflows::find(tx, &origin.tenant, workflow).await?.ok_or(Error::WorkflowNotFound)?;
+            db.add_to_outbox(tx, &[command(&origin, workflow, None)]).await?;
             Ok(())
         })
     })
@@ -38,11 +41,11 @@ pub async fn request(db: &Db, tenant: TenantId, workflow: WorkflowId) -> Result<
 
 /// Turns the request for a whole workflow into commands for its enrollments, a page per transaction. Begun again after a
 /// crash it writes some commands twice, which does no harm. Returns how many enrollments there were.
-pub async fn expand(db: &Db, tenant: &TenantId, workflow: WorkflowId) -> Result<usize, Error> {
+pub async fn expand(db: &Db, origin: &Origin, workflow: WorkflowId) -> Result<usize, Error> {
     let mut after = None;
     let mut all = 0;
     loop {
-        let page = expand_page(db, tenant.clone(), workflow, after).await?;
+        let page = expand_page(db, origin.clone(), workflow, after).await?;
         all += page.len();
         after = page.last().copied();
         if i64::try_from(page.len()).unwrap_or(i64::MAX) < PAGE {
@@ -53,16 +56,16 @@ pub async fn expand(db: &Db, tenant: &TenantId, workflow: WorkflowId) -> Result<
 
 async fn expand_page(
     db: &Db,
-    tenant: TenantId,
+    origin: Origin,
     workflow: WorkflowId,
     after: Option<EnrollmentId>,
 ) -> Result<Vec<EnrollmentId>, Error> {
-    let (scope, db_of_outbox) = (Scope::Tenant(tenant.clone()), db.clone());
+    let (scope, db_of_outbox) = (Scope::Tenant(origin.tenant.clone()), db.clone());
     db.run_tx("expand_recheck", scope, move |tx| {
-        let (tenant, db) = (tenant.clone(), db_of_outbox.clone());
+        let (origin, db) = (origin.clone(), db_of_outbox.clone());
         Box::pin(async move {
-            let ids = enrollments::active_after(tx, &tenant, workflow, after, PAGE).await?;
-            db.add_to_outbox(tx, &commands(&tenant, workflow, &ids)).await?;
+            let ids = enrollments::active_after(tx, &origin.tenant, workflow, after, PAGE).await?;
+            db.add_to_outbox(tx, &commands(&origin, workflow, &ids)).await?;
             Ok(ids)
         })
     })

@@ -31,7 +31,7 @@ pub async fn write(
         for achieved in &case.judgement.achievements {
             let (achievement, fact) = achievement(tenant, case, achieved, met, now)?;
             new.push(achievement);
-            messages.push(fact.into_message(None));
+            messages.push(fact.into_message(case.cause.trace_of(achieved.event)));
         }
     }
     let exits: Vec<(&Case<'_>, Exit)> = cases.iter().filter_map(|case| Some((case, case.judgement.exit?))).collect();
@@ -55,7 +55,9 @@ pub async fn write(
     }
     for exit in exits.iter().copied() {
         let cancelled = cancelled.remove(&exit.0.enrollment.id).unwrap_or_default();
-        messages.push(exit_fact(tenant, exit, &by_enrollment, cancelled, now)?.into_message(None));
+        let fact = exit_fact(tenant, exit, &by_enrollment, cancelled, now)?;
+        let traceparent = exit.0.cause.trace_of(fact.trigger_event_id);
+        messages.push(fact.into_message(traceparent));
     }
     db.add_to_outbox(tx, &messages).await?;
     Ok((new.iter().map(|achievement| achievement.goal_type).collect(), exits.len()))

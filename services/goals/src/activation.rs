@@ -130,7 +130,7 @@ fn activated(change: &Change<'_>, workflow: &Workflow, goals_of: &[Goal], catch_
             catch_up,
         };
         let id = derived_id("recheck", &[&workflow.id.to_string(), &workflow.version.to_string()]);
-        messages.push(command.into_message(id));
+        messages.push(command.into_message(id).in_trace(change.author.traceparent.clone()));
     }
     messages
 }

@@ -1,5 +1,7 @@
 //! An event that has passed the door, in the form in which it is stored.
 
+use std::sync::Arc;
+
 use domain::event::Event;
 use domain::ids::{ContactId, EventId, TenantId};
 use domain::json::Json;
@@ -26,6 +28,8 @@ pub struct Candidate {
     pub properties: Json,
     pub context: Option<Json>,
     pub content_hash: ContentHash,
+    /// W3C trace context of the request; none for most.
+    pub traceparent: Option<Arc<str>>,
 }
 
 impl Candidate {
@@ -45,6 +49,7 @@ impl Candidate {
             session_id: event.session_id,
             properties: event.properties,
             context: event.context,
+            traceparent: None,
         }
     }
 }
@@ -86,6 +91,7 @@ pub fn sample(tenant: &str, id: u8, content: u8) -> Candidate {
         properties: Json::object([("content", Json::from(i64::from(content)))]),
         context: None,
         content_hash: [content; 16],
+        traceparent: None,
     }
 }
 

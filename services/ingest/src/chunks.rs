@@ -37,6 +37,7 @@ fn message(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_
         user_id: event.candidate.user_id.clone(),
         session_id: event.candidate.session_id.clone(),
         properties: event.candidate.properties.clone(),
+        traceparent: event.candidate.traceparent.as_deref().map(str::to_owned),
     };
     let chunk = EventsStored {
         version: Default::default(),

@@ -56,6 +56,19 @@ pub struct Admitted {
     slots: Vec<(Option<EventId>, Option<Verdict>)>,
 }
 
+impl Admitted {
+    /// What is to be stored goes on in the trace of what brought it.
+    #[must_use]
+    pub fn in_trace(mut self, traceparent: Option<&str>) -> Self {
+        if let Some(traceparent) = traceparent.map(Arc::<str>::from) {
+            for candidate in &mut self.candidates {
+                candidate.traceparent = Some(Arc::clone(&traceparent));
+            }
+        }
+        self
+    }
+}
+
 /// The way in, shared by all doors.
 pub struct Door {
     pub intake: Intake,

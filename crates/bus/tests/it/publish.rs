@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::outbox::Delivery;
+use domain::outbox::{Delivery, OutboxMessage};
 use goalpost_bus::Queue;
 
 use crate::support::{COMMANDS, EVENTS, Script, Site, WORKFLOW, body, message, until};
@@ -12,7 +12,8 @@ async fn a_published_message_is_consumed_and_acknowledged() {
     let mut site = Site::up(&[Queue::EvaluatorEvents]).await;
     let handler = Script::acks();
     site.consume(Queue::EvaluatorEvents, 10, handler.clone());
-    let sent = message(EVENTS, "events.stored", r#"{"tenant_id":"acme"}"#);
+    let traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+    let sent = OutboxMessage { traceparent, ..message(EVENTS, "events.stored", r#"{"tenant_id":"acme"}"#) };
 
     let deliveries = site.publish(vec![sent.clone()]).await;
 
@@ -24,6 +25,7 @@ async fn a_published_message_is_consumed_and_acknowledged() {
     assert_eq!(got.message_id, Some(sent.message_id));
     assert_eq!(got.routing_key, "events.stored");
     assert_eq!(got.content_type.as_deref(), Some("application/json"));
+    assert_eq!(got.traceparent, sent.traceparent);
     assert!(!got.redelivered);
     site.stop_with("evaluator.events", 0).await;
 }

@@ -168,6 +168,7 @@ pub fn message(exchange: &str, routing_key: &str, body: &str) -> OutboxMessage {
         message_id: Uuid::now_v7(),
         content_type: "application/json".to_owned(),
         payload: body.as_bytes().to_vec(),
+        traceparent: None,
     }
 }
 

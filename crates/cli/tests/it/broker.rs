@@ -53,6 +53,7 @@ fn message() -> OutboxMessage {
         message_id: Uuid::now_v7(),
         content_type: "application/json".to_owned(),
         payload: b"{}".to_vec(),
+        traceparent: None,
     }
 }
 

@@ -49,6 +49,8 @@ pub trait Command: Serialize + DeserializeOwned {
             message_id,
             content_type: JSON,
             payload: bytes_of(&self),
+            traceparent: None,
+            events: 0,
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct EventStored {
     pub session_id: Option<String>,
     /// As stored, redacted.
     pub properties: Json,
+    /// W3C trace context of the request that brought it, where that belongs to a trace: a chunk mixes requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 impl EventsStored {
@@ -46,13 +49,16 @@ impl EventsStored {
     /// Most events in one chunk.
     pub const MAX_EVENTS: usize = 200;
 
-    /// The outbox message of this chunk. Mandatory; its id is derived from the events in it.
+    /// The outbox message of this chunk. Mandatory; its id is derived from the events in it. It travels in the trace of the
+    /// first event that has one; whoever reads it goes by that of each event.
     #[must_use]
     pub fn into_message(self) -> NewMessage {
         let ids: String = self.events.iter().map(|event| event.event_id.as_uuid().simple().to_string()).collect();
         let message_id: Uuid = derived_id(Self::ROUTING_KEY, &[self.tenant_id.as_str(), &ids]);
         NewMessage {
             payload: bytes_of(&self),
+            traceparent: self.events.iter().find_map(|event| event.traceparent.clone()),
+            events: u32::try_from(self.events.len()).unwrap_or(u32::MAX),
             tenant_id: self.tenant_id,
             exchange: Self::EXCHANGE,
             routing_key: Self::ROUTING_KEY,

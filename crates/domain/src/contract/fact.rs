@@ -74,6 +74,8 @@ pub trait Fact: Serialize + DeserializeOwned {
             message_id: event.id,
             content_type: CLOUD_EVENT,
             payload: bytes_of(&event),
+            traceparent: event.traceparent,
+            events: 0,
         }
     }
 }

@@ -31,6 +31,7 @@ impl Publish for Broker {
                 if self.refuse.contains(&message.message_id) {
                     return Delivery::Returned;
                 }
+                assert_eq!(message.traceparent, Some(format!("trace of {}", message.message_id)));
                 let entry = seen.entry(message.message_id).or_insert((0, message.payload.clone()));
                 entry.0 += 1;
                 Delivery::Confirmed
@@ -55,6 +56,8 @@ async fn add(db: &Db, of: &'static str, ids: Vec<Uuid>) -> Result<(), Error> {
                     message_id: *id,
                     content_type: "application/json",
                     payload: id.to_string().into_bytes(),
+                    traceparent: Some(format!("trace of {id}")),
+                    events: 7,
                 })
                 .collect();
             db.add_to_outbox(tx, &messages).await

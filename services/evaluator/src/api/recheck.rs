@@ -1,5 +1,6 @@
 //! `/api/v1/workflows/{id}/recheck`.
 
+use super::author::Author;
 use crate::recheck;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use web::openapi::{Demands, Operation, schema};
-use web::{By, Editor, Problem, Strict};
+use web::{By, Problem, Strict};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,10 +39,10 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn request(
-    By(caller, (path, Strict(Nothing {}))): By<Editor, (Path<WorkflowId>, Strict<Nothing>)>,
+    By(Author(origin), (path, Strict(Nothing {}))): By<Author, (Path<WorkflowId>, Strict<Nothing>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
     let workflow_id = path.into_inner();
-    recheck::request(&db, caller.tenant, workflow_id).await?;
+    recheck::request(&db, origin, workflow_id).await?;
     Ok(HttpResponse::Accepted().json(Accepted { workflow_id, status: "accepted" }))
 }

@@ -4,7 +4,8 @@ use super::{MALFORMED, enter, failed};
 use crate::configuration::{Configurations, Fresh};
 use crate::error::Error;
 use crate::evaluate::Evaluator;
-use crate::nominations::Nominations;
+use crate::nominations::{Hint, Nominations};
+use crate::origin::Origin;
 use crate::recheck;
 use crate::store::{Pair, enrollments};
 use bus::{Action, Handler, Message};
@@ -22,6 +23,14 @@ pub struct Commands {
     pub evaluator: Evaluator,
 }
 
+/// A recheck that was read.
+struct Asked<'a> {
+    /// Where its message stands among those given together.
+    place: usize,
+    message: &'a Message,
+    recheck: Recheck,
+}
+
 impl Handler for Commands {
     fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
         Box::pin(async move {
@@ -29,7 +38,7 @@ impl Handler for Commands {
             let mut rechecks = Vec::with_capacity(messages.len());
             for (place, message) in messages.iter().enumerate() {
                 match read(message) {
-                    Ok(recheck) => rechecks.push((place, recheck)),
+                    Ok(recheck) => rechecks.push(Asked { place, message, recheck }),
                     Err(action) => actions[place] = action,
                 }
             }
@@ -48,22 +57,22 @@ fn read(message: &Message) -> Result<Recheck, Action> {
 }
 
 impl Commands {
-    async fn rechecks(&self, rechecks: &[(usize, Recheck)], actions: &mut [Action]) {
-        let tenants: BTreeSet<TenantId> = rechecks.iter().map(|(_, recheck)| recheck.tenant_id.clone()).collect();
+    async fn rechecks(&self, rechecks: &[Asked<'_>], actions: &mut [Action]) {
+        let tenants: BTreeSet<TenantId> = rechecks.iter().map(|asked| asked.recheck.tenant_id.clone()).collect();
         if tenants.is_empty() {
             return;
         }
         let fresh = match self.configurations.fresh(tenants).await {
             Ok(fresh) => fresh,
             Err(error) => {
-                rechecks.iter().for_each(|(place, _)| actions[*place] = failed(&error));
+                rechecks.iter().for_each(|asked| actions[asked.place] = failed(&error));
                 return;
             }
         };
         let mut nominations = Nominations::default();
-        for (place, recheck) in rechecks {
-            if let Err(action) = self.recheck(*place, recheck, &fresh, &mut nominations).await {
-                actions[*place] = action;
+        for asked in rechecks {
+            if let Err(action) = self.recheck(asked, &fresh, &mut nominations).await {
+                actions[asked.place] = action;
             }
         }
         enter(self.evaluator.evaluate(nominations, &fresh).await, actions);
@@ -73,8 +82,7 @@ impl Commands {
     /// nothing to judge.
     async fn recheck(
         &self,
-        place: usize,
-        recheck: &Recheck,
+        &Asked { place, message, ref recheck }: &Asked<'_>,
         fresh: &Fresh,
         nominations: &mut Nominations,
     ) -> Result<(), Action> {
@@ -88,13 +96,15 @@ impl Commands {
             Some(Ok(_)) => {}
         }
         let Some(ids) = &recheck.enrollment_ids else {
-            let enrollments = recheck::expand(&self.db, tenant, workflow).await.map_err(|error| failed(&error))?;
+            let origin = Origin { tenant: tenant.clone(), traceparent: message.traceparent.clone() };
+            let enrollments = recheck::expand(&self.db, &origin, workflow).await.map_err(|error| failed(&error))?;
             tracing::info!(%tenant, %workflow, enrollments, "a recheck of a whole workflow");
             return Ok(());
         };
         let pairs = self.pairs(tenant.clone(), ids.as_slice().into()).await.map_err(|error| failed(&error))?;
         for (workflow, contact) in pairs {
-            nominations.add(tenant, (workflow, &contact), place, None);
+            let trace = message.traceparent.as_deref().map(|traceparent| (traceparent, None));
+            nominations.add(tenant, (workflow, &contact), Hint { message: place, received_at: None, trace });
         }
         Ok(())
     }

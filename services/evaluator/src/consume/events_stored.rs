@@ -5,10 +5,10 @@ use super::{MALFORMED, enter, failed};
 use crate::configuration::{Configurations, Fresh};
 use crate::evaluate::Evaluator;
 use crate::metrics::Metrics;
-use crate::nominations::Nominations;
+use crate::nominations::{Hint, Nominations};
 use bus::{Action, Handler, Message};
 use domain::contract::V1;
-use domain::ids::{ContactId, TenantId};
+use domain::ids::{ContactId, EventId, TenantId};
 use domain::json::{Json, Limits};
 use domain::outbox::BoxFuture;
 use domain::time_format;
@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Handles the queue `evaluator.events`.
 pub struct EventsStored {
@@ -49,11 +50,24 @@ struct Event<'a> {
     contact_id: Option<Text<'a>>,
     #[serde(borrow)]
     properties: &'a RawValue,
+    #[serde(borrow, default)]
+    event_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    traceparent: Option<Text<'a>>,
 }
 
 /// A text that is borrowed also where it is optional.
 #[derive(Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Event<'_> {
+    /// The trace it came in. What is none is not passed on.
+    fn trace(&self) -> Option<(&str, Option<EventId>)> {
+        let Text(traceparent) = self.traceparent.as_ref().filter(|Text(text)| trace::is_valid(text))?;
+        let id = self.event_id.as_ref().and_then(|Text(id)| id.parse::<Uuid>().ok());
+        Some((traceparent, id.map(EventId::from)))
+    }
+}
 
 impl Handler for EventsStored {
     fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
@@ -140,8 +154,10 @@ fn nominate(place: usize, chunk: &Chunk<'_>, fresh: &Fresh, nominations: &mut No
             Ok(sound) => sound,
             Err(cause) => return malformed(&cause),
         };
+        let trace = event.trace();
         for workflow in &workflows {
-            nominations.add(&chunk.tenant_id, (*workflow, &contact), place, Some(received_at));
+            let hint = Hint { message: place, received_at: Some(received_at), trace };
+            nominations.add(&chunk.tenant_id, (*workflow, &contact), hint);
         }
     }
     Action::Ack
@@ -153,7 +169,8 @@ mod tests {
     use super::*;
     use domain::contract::{EventStored, EventsStored as Told};
     use time::macros::datetime;
-    use uuid::Uuid;
+
+    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn told(contact: Option<&str>) -> EventStored {
         EventStored {
@@ -166,6 +183,7 @@ mod tests {
             user_id: None,
             session_id: Some("s".to_owned()),
             properties: Json::parse(r#"{"amount":100.00}"#, &Limits::WIRE).unwrap(),
+            traceparent: contact.map(|_| TRACEPARENT.to_owned()),
         }
     }
 
@@ -173,6 +191,7 @@ mod tests {
     #[test]
     fn the_borrowed_message_is_the_contract() {
         let events = vec![told(Some(r#"a "quoted" contact"#)), told(None)];
+        let id = events[0].event_id;
         let message = Told { version: V1, tenant_id: "demo".parse().unwrap(), events }.into_message();
         let chunk: Chunk<'_> = serde_json::from_slice(&message.payload).unwrap();
         assert_eq!(chunk.tenant_id.as_str(), "demo");
@@ -181,7 +200,8 @@ mod tests {
         assert_eq!(first.received_at, "2026-01-03T10:00:01.5Z");
         assert_eq!(first.properties.get(), r#"{"amount":100.00}"#);
         assert_eq!(first.contact_id.as_ref().map(|Text(text)| text.as_ref()), Some(r#"a "quoted" contact"#));
-        assert!(second.contact_id.is_none());
+        assert_eq!(first.trace(), Some((TRACEPARENT, Some(id))));
+        assert!(second.contact_id.is_none() && second.trace().is_none());
         assert!(serde_json::from_str::<Chunk<'_>>(r#"{"version":2,"tenant_id":"demo","events":[]}"#).is_err());
     }
 

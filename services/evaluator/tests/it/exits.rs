@@ -1,6 +1,6 @@
 //! An event meets a goal, and the contact leaves.
 
-use crate::support::{World, event, goal, purchase, tag, time_of};
+use crate::support::{Event, World, event, goal, purchase, tag, time_of};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,4 +168,54 @@ async fn paused_workflows_go_on_judging_and_others_do_not() {
             false => drop(world.still_active(&id).await),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_go_on_in_the_trace_of_the_event_that_met_the_goal() {
+    let world = World::start().await;
+    let workflow = world.workflow("active", json!("any")).await;
+    world.add_goal(workflow, goal("tag_added", json!({ "tag_name": "Customer" }))).await;
+    world.enroll(workflow, "traced").await;
+    world.enroll(workflow, "untraced").await;
+    let (mut exits, mut achieved) = (world.facts("workflow.exit.goal").await, world.facts("goal.achieved").await);
+    let trace = |digit: &str| format!("00-{}-00f067aa0ba902b7-01", digit.repeat(32));
+    let in_trace = |event: Event, digit: &str| Event { traceparent: Some(trace(digit)), ..event };
+
+    let events = [
+        in_trace(tag("traced", "Prospect"), "a"),
+        in_trace(tag("traced", "Customer"), "b"),
+        tag("untraced", "Customer"),
+    ];
+    world.happen(&events).await;
+
+    for facts in [&mut exits, &mut achieved] {
+        for _ in 0..2 {
+            let (message, fact) = facts.next().await;
+            let expected = (fact["data"]["contact_id"] == "traced").then(|| trace("b"));
+            assert_eq!(fact["traceparent"].as_str(), expected.as_deref(), "{fact}");
+            assert_eq!(message.traceparent, expected);
+        }
+        facts.none().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recheck_and_its_facts_are_in_the_trace_of_the_request() {
+    let world = World::start().await;
+    let workflow = world.workflow("active", json!("any")).await;
+    world.add_goal(workflow, goal("tag_added", json!({ "tag_name": "Customer" }))).await;
+    let id = world.enroll(workflow, "c-1").await;
+    world.store("demo", &[tag("c-1", "Customer")]).await;
+    let mut exits = world.facts("workflow.exit.goal").await;
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    let request = world.http.post(format!("{}/api/v1/workflows/{workflow}/recheck", world.url));
+    let request = request.bearer_auth(&world.tenant.editor_key);
+    let answer = request.header("traceparent", traceparent).json(&json!({})).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+
+    world.ended(&id).await;
+    let (message, fact) = exits.next().await;
+    assert_eq!(fact["traceparent"], traceparent);
+    assert_eq!(message.traceparent.as_deref(), Some(traceparent));
 }

@@ -69,6 +69,7 @@ pub struct Event {
     /// Added to the database clock.
     pub time_seconds: f64,
     pub received_seconds: f64,
+    pub traceparent: Option<String>,
 }
 
 /// An event that happens now.
@@ -80,6 +81,7 @@ pub fn event(contact: &str, name: &str, properties: impl ToString) -> Event {
         properties: properties.to_string(),
         time_seconds: 0.0,
         received_seconds: 0.0,
+        traceparent: None,
     }
 }
 
@@ -307,6 +309,7 @@ impl World {
                 user_id: None,
                 session_id: None,
                 properties: Json::parse(&event.properties, &Limits::WIRE).unwrap(),
+                traceparent: event.traceparent.clone(),
             });
         }
         EventsStored { version: Default::default(), tenant_id: TenantId::parse(tenant).unwrap(), events: stored }
@@ -326,6 +329,7 @@ impl World {
             message_id: message.message_id,
             content_type: message.content_type.to_owned(),
             payload: message.payload,
+            traceparent: message.traceparent,
         };
         let confirmed = self.publisher.publish(vec![message].into()).await.unwrap();
         assert_eq!(confirmed, [domain::outbox::Delivery::Confirmed]);
@@ -336,9 +340,19 @@ impl World {
         let tenant_id = TenantId::parse("demo").unwrap();
         let (message_id, content_type) = (Uuid::now_v7(), "application/json");
         let payload = payload.to_vec();
-        let mandatory = true;
-        self.publish(NewMessage { tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload })
-            .await;
+        let (mandatory, traceparent, events) = (true, None, 0);
+        self.publish(NewMessage {
+            tenant_id,
+            exchange,
+            routing_key,
+            mandatory,
+            message_id,
+            content_type,
+            payload,
+            traceparent,
+            events,
+        })
+        .await;
     }
 
     /// Looks on at the facts, from now on.

@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::web::{Data, Path};
 use actix_web::{Error, FromRequest, HttpRequest};
 use domain::ids::TenantId;
-use web::{Caller, Editor, Problem, Role, Strict, trace::traceparent};
+use web::{Caller, Editor, Problem, Role, Strict, access::traceparent};
 
 use super::App;
 use crate::change::Author;
@@ -47,7 +47,7 @@ impl FromRequest for EditedBy {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (editor, traceparent) = (Editor::from_request(request, payload), traceparent(request.headers()));
+        let (editor, traceparent) = (Editor::from_request(request, payload), traceparent(request));
         Box::pin(async move {
             let editor = editor.await?;
             Ok(Self(Author { actor: editor.actor(), tenant: editor.tenant, traceparent }))
@@ -79,7 +79,7 @@ impl FromRequest for OverTenant {
                 }
                 return Err(problem.into());
             }
-            let author = Author { tenant, actor: caller.actor(), traceparent: traceparent(request.headers()) };
+            let author = Author { tenant, actor: caller.actor(), traceparent: traceparent(&request) };
             Ok(Self { author, is_operator: caller.operator().is_ok() })
         })
     }

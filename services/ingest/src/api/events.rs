@@ -1,7 +1,7 @@
 //! `POST /api/v1/events`: a batch of events, one verdict for each.
 
 use ::web::Problem;
-use ::web::access::note;
+use ::web::access::{note, traceparent};
 use actix_web::http::header;
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -47,6 +47,7 @@ pub async fn post(
     let submission = body::split(&body).map_err(Error::UnusableBody)?;
     let raw_events = submission.events.iter().map(|raw| raw.get());
     let admitted = api.door.admit(&tenant, submission.sent_at, &submission.defaults, raw_events);
+    let admitted = admitted.in_trace(traceparent(&request).as_deref());
     let told = api.door.store(admitted, room).await?;
     answer(&request, told, parameters.results)
 }

@@ -41,7 +41,7 @@ impl DomainEvents {
             Err(fault) => return dead(&fault),
         };
         match self.senders.tenant(&spoken.tenant_id).await {
-            Ok(Some(tenant)) => match self.store(&tenant, &spoken.raw_event).await {
+            Ok(Some(tenant)) => match self.store(&tenant, &spoken.raw_event, message).await {
                 Ok(action) => action,
                 Err(error) => Action::Retry(error.to_string()),
             },
@@ -53,9 +53,10 @@ impl DomainEvents {
         }
     }
 
-    async fn store(&self, tenant: &Tenant, raw_event: &str) -> Result<Action, Error> {
+    async fn store(&self, tenant: &Tenant, raw_event: &str, message: &Message) -> Result<Action, Error> {
         let room = self.door.intake.reserve(raw_event.len()).map_err(|_| Error::Busy)?;
         let admitted = self.door.admit(tenant, None, &Defaults::default(), std::iter::once(raw_event));
+        let admitted = admitted.in_trace(message.traceparent.as_deref());
         let told = self.door.store(admitted, room).await?;
         Ok(match told.into_iter().next().map(|told| told.verdict) {
             Some(Verdict::Accepted | Verdict::Duplicate) => Action::Ack,

@@ -34,6 +34,7 @@ impl Emitter {
             message_id: Uuid::now_v7(),
             content_type: "application/json".to_owned(),
             payload: payload.into(),
+            traceparent: None,
         };
         assert_eq!(self.0.publish(Arc::from([message])).await.unwrap(), [Delivery::Confirmed]);
     }

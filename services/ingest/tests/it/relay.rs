@@ -6,7 +6,7 @@ use bus::Subscription;
 use domain::contract::{EventsStored, exchange};
 use serde_json::{Value, json};
 
-use crate::support::{World, eventually, id, launch, settings, view, view_with};
+use crate::support::{World, answered, eventually, id, launch, settings, view, view_with};
 
 async fn subscription(world: &World) -> Subscription {
     Subscription::open(world.vhost.amqp_url(), exchange::EVENTS, EventsStored::ROUTING_KEY).await.unwrap()
@@ -37,6 +37,28 @@ async fn stored_events_go_out_in_chunks_of_one_tenant() {
     published.sort();
     assert_eq!(published, sent);
     eventually("the outbox is empty", async || world.outbox().await == 0).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_goes_on_in_the_trace_of_its_request() {
+    let world = World::start().await;
+    let mut subscription = subscription(&world).await;
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (header, expected) in [(Some(traceparent), true), (None, false), (Some("of no trace"), false)] {
+        let url = format!("{}/api/v1/events", world.url);
+        let mut request = world.http.post(url).bearer_auth(&world.tenant.write_token).json(&json!([view(&id())]));
+        if let Some(header) = header {
+            request = request.header("traceparent", header);
+        }
+        assert_eq!(answered(request).await.body["accepted"], 1);
+        let message = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await.unwrap().unwrap();
+        let chunk: Value = serde_json::from_slice(&message.body).unwrap();
+        let expected = expected.then_some(traceparent);
+        assert_eq!(chunk["events"][0]["traceparent"].as_str(), expected);
+        assert_eq!(chunk["events"][0].get("traceparent").is_some(), expected.is_some(), "events do not grow: {chunk}");
+        assert_eq!(message.traceparent.as_deref(), expected);
+    }
     world.stop().await;
 }
 
