@@ -3,7 +3,8 @@
 goalpost := $(or $(CARGO_TARGET_DIR),target)/debug/goalpost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check dev
+# No target is a file.
+MAKEFLAGS += --always-make
 
 help: ## List this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,10 @@ chaos: ## Every fault many times over (RUNS=n, MINUTES=n, FAULT=name, SEED=n), a
 
 check: ## All that CI checks: format, lints, documentation, tests
 	scripts/check
+
+coverage: ## Run every test and tell which lines they run (at least 85 %)
+	scripts/install-packages
+	scripts/coverage
 
 dev: ## Install what is missing, build, and run everything here until Ctrl-C
 	scripts/install-packages
