@@ -2,6 +2,7 @@
 
 #![doc = include_str!("../README.md")]
 
+mod allocator;
 mod context;
 mod gate;
 mod launch;
