@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use domain::outbox::{Outbox, Publish};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Messages in one round.
@@ -13,6 +14,10 @@ const CLAIM: usize = 256;
 /// The waits of an idle relay: doubled from the first to the second while nothing comes.
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(250);
+
+/// From the begin of a round to the next, unless there is more than a round can take. What is written meanwhile goes together:
+/// a round costs the database and the broker a sync each, however little it carries.
+const PACE: Duration = Duration::from_millis(8);
 
 /// How long the outbox is emptied after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -43,6 +48,8 @@ impl Running {
         let mut idle = SHORTEST;
         let mut failures: Option<ExponentialBackoff> = None;
         while !cancel.is_cancelled() {
+            let begun = Instant::now();
+            let mut pace = Duration::ZERO;
             let wait = if self.publisher.ready() {
                 match self.outbox.relay_round(CLAIM, Arc::clone(&self.publisher)).await {
                     Ok(round) => {
@@ -51,6 +58,7 @@ impl Running {
                         }
                         if round.confirmed > 0 {
                             idle = SHORTEST;
+                            pace = PACE;
                         }
                         // A full round that got rid of something: there is more.
                         if round.claimed >= CLAIM && round.confirmed > 0 {
@@ -63,6 +71,10 @@ impl Running {
             } else {
                 LONGEST
             };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep_until(begun + pace) => {}
+            }
             tokio::select! {
                 () = cancel.cancelled() => return,
                 // Not after a failure: the messages that woke it may be what fails.
