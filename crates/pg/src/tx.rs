@@ -4,6 +4,7 @@ use crate::{Db, Error, Failure};
 use deadpool_postgres::Object;
 use domain::ids::TenantId;
 use domain::outbox::BoxFuture;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
@@ -40,9 +41,11 @@ pub struct Tx {
     client: Option<Object>,
     failed: AtomicBool,
     outbox_written: AtomicBool,
+    /// The database clock at the start, where it came with the tenant.
+    now: OnceLock<OffsetDateTime>,
 }
 
-const ENTER: &str = "SELECT set_config('app.tenant_id', $1, true)";
+const ENTER: &str = "SELECT set_config('app.tenant_id', $1, true), now()";
 const NOW: &str = "SELECT now()";
 
 impl Tx {
@@ -76,7 +79,9 @@ impl Tx {
 
     /// Goes on as another tenant. Only the committer of ingest, whose batches mix tenants, has a use for it.
     pub async fn enter(&self, tenant: &TenantId) -> Result<(), Error> {
-        self.query(ENTER, &[&tenant.as_str()]).await.map(drop)
+        let now = self.query_one(ENTER, &[&tenant.as_str()]).await?.try_get(1)?;
+        self.now.get_or_init(|| now);
+        Ok(())
     }
 
     /// Prepares statements ahead, so that what is then given together really goes out together and in order.
@@ -88,13 +93,16 @@ impl Tx {
         Ok(())
     }
 
-    /// The database clock at the start of the transaction.
+    /// The database clock at the start of the transaction. In a tenant's scope it is known already.
     pub async fn now(&self) -> Result<OffsetDateTime, Error> {
-        Ok(self.query_one(NOW, &[]).await?.try_get(0)?)
+        match self.now.get() {
+            Some(now) => Ok(*now),
+            None => Ok(self.query_one(NOW, &[]).await?.try_get(0)?),
+        }
     }
 
-    /// Called by the outbox: wakes the relay once this transaction has committed.
-    pub(crate) fn note_outbox_written(&self) {
+    /// Wakes the relay once this transaction has committed. `add_to_outbox` does it by itself.
+    pub fn note_outbox_written(&self) {
         self.outbox_written.store(true, Relaxed);
     }
 
@@ -115,7 +123,12 @@ impl Tx {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
     async fn begin(client: Object, scope: &Scope, mode: Mode) -> Result<Self, Error> {
-        let tx = Self { client: Some(client), failed: AtomicBool::new(false), outbox_written: AtomicBool::new(false) };
+        let tx = Self {
+            client: Some(client),
+            failed: AtomicBool::new(false),
+            outbox_written: AtomicBool::new(false),
+            now: OnceLock::new(),
+        };
         if let Scope::Tenant(_) = scope {
             tx.prepare(&[]).await?;
         }

@@ -81,38 +81,25 @@ async fn transaction(db: &Db, candidates: &Arc<[Candidate]>, range: Range<usize>
         .await
 }
 
-/// Two flights: what does not depend on an answer goes out together.
+/// One flight stores what nobody has stored before, and all that is to be told of it. Only a tenant some of whose ids were taken
+/// needs a second.
 async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outcome>, pg::Error> {
     let of_tenants: Vec<&[Candidate]> = candidates.chunk_by(|one, next| one.tenant_id == next.tenant_id).collect();
     tx.prepare(&store::STATEMENTS).await?;
     db.prepare_outbox(tx).await?;
     // The transaction was opened as the first tenant; it has to be switched only where there are more.
-    let switch = of_tenants.len() > 1;
+    let flight = Flight { db, tx, switch: of_tenants.len() > 1, received_at: tx.now().await? };
 
-    let keys = of_tenants.iter().map(|events| -> BoxFuture<'_, _> { Box::pin(take_ids(tx, events, switch)) });
-    let (received_at, free) = futures_util::try_join!(tx.now(), try_join_all(keys))?;
-
-    let stored = of_tenants.iter().zip(&free).map(|(events, free)| -> BoxFuture<'_, _> {
-        let flight = Flight { db, tx, switch, received_at };
-        Box::pin(flight.store_tenant(events, free))
-    });
-    try_join_all(stored).await.map(|outcomes| outcomes.concat())
+    let stored = of_tenants.iter().map(|events| -> BoxFuture<'_, _> { Box::pin(flight.store(events)) });
+    let free = try_join_all(stored).await?;
+    let outcomes = of_tenants
+        .iter()
+        .zip(&free)
+        .map(|(events, free)| -> BoxFuture<'_, _> { Box::pin(flight.settle(events, free)) });
+    try_join_all(outcomes).await.map(|outcomes| outcomes.concat())
 }
 
-async fn enter(tx: &Tx, tenant_id: &TenantId, switch: bool) -> Result<(), pg::Error> {
-    if switch { tx.enter(tenant_id).await } else { Ok(()) }
-}
-
-async fn take_ids(tx: &Tx, events: &[Candidate], switch: bool) -> Result<HashSet<EventId>, pg::Error> {
-    let Some(tenant_id) = events.first().map(|event| &event.tenant_id) else {
-        return Ok(HashSet::new());
-    };
-    let both =
-        async { futures_util::try_join!(enter(tx, tenant_id, switch), event_keys::insert(tx, tenant_id, events)) };
-    both.await.map(|((), free)| free)
-}
-
-/// The second flight: everything that needs to know which ids were free.
+/// What the statements of a transaction share.
 #[derive(Clone, Copy)]
 struct Flight<'a> {
     db: &'a Db,
@@ -122,24 +109,36 @@ struct Flight<'a> {
 }
 
 impl Flight<'_> {
-    async fn store_tenant(self, events: &[Candidate], free: &HashSet<EventId>) -> Result<Vec<Outcome>, pg::Error> {
-        let Self { db, tx, switch, received_at } = self;
+    async fn enter(self, tenant_id: &TenantId) -> Result<(), pg::Error> {
+        if self.switch { self.tx.enter(tenant_id).await } else { Ok(()) }
+    }
+
+    /// Stores the events of one tenant; which of their ids were free.
+    async fn store(self, events: &[Candidate]) -> Result<HashSet<EventId>, pg::Error> {
         let Some(tenant_id) = events.first().map(|event| &event.tenant_id) else {
-            return Ok(Vec::new());
+            return Ok(HashSet::new());
         };
-        let new: Vec<Timed<'_>> = events
-            .iter()
-            .filter(|event| free.contains(&event.event_id))
-            .map(|event| timed(event, received_at))
-            .collect();
+        let timed: Vec<Timed<'_>> = events.iter().map(|event| timed(event, self.received_at)).collect();
+        let messages = chunks::messages(tenant_id, self.received_at, &timed);
+        let stored = events_raw::store(self.tx, tenant_id, self.received_at, &timed, &messages);
+        futures_util::try_join!(self.enter(tenant_id), stored).map(|((), free)| free)
+    }
+
+    /// What became of the events of one tenant. Where not all were new, tells of those that were, and asks for the content of
+    /// the others.
+    async fn settle(self, events: &[Candidate], free: &HashSet<EventId>) -> Result<Vec<Outcome>, pg::Error> {
+        let Some(tenant_id) = events.first().map(|event| &event.tenant_id).filter(|_| free.len() < events.len()) else {
+            return Ok(vec![Outcome::New; events.len()]);
+        };
+        let is_new = |event: &&Candidate| free.contains(&event.event_id);
+        let new: Vec<Timed<'_>> = events.iter().filter(is_new).map(|event| timed(event, self.received_at)).collect();
         let taken: Vec<_> =
-            events.iter().map(|event| event.event_id).filter(|id| !free.contains(id)).map(EventId::as_uuid).collect();
-        let messages = chunks::messages(tenant_id, received_at, &new);
-        let ((), (), (), hashes) = futures_util::try_join!(
-            enter(tx, tenant_id, switch),
-            events_raw::insert(tx, tenant_id, received_at, &new),
-            db.add_to_outbox(tx, &messages),
-            event_keys::content_hashes(tx, tenant_id, &taken),
+            events.iter().filter(|event| !is_new(event)).map(|event| event.event_id.as_uuid()).collect();
+        let messages = chunks::messages(tenant_id, self.received_at, &new);
+        let ((), (), hashes) = futures_util::try_join!(
+            self.enter(tenant_id),
+            self.db.add_to_outbox(self.tx, &messages),
+            event_keys::content_hashes(self.tx, tenant_id, &taken),
         )?;
         let outcome = |event: &Candidate| match hashes.get(&event.event_id) {
             _ if free.contains(&event.event_id) => Outcome::New,

@@ -1,29 +1,12 @@
 //! The ledger `ingest.event_keys`: which ids of a tenant are taken, and by what content.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use domain::ids::{EventId, TenantId};
 use pg::Tx;
 use uuid::Uuid;
 
-use crate::candidate::{Candidate, ContentHash};
-
-/// $1 tenant, $2 event ids ascending, $3 content hashes in the same order.
-pub const INSERT: &str = "\
-    INSERT INTO ingest.event_keys (received_at, event_id, content_hash, tenant_id) \
-    SELECT now(), k.event_id, k.content_hash, $1 \
-    FROM unnest($2::uuid[], $3::bytea[]) AS k (event_id, content_hash) \
-    ON CONFLICT DO NOTHING \
-    RETURNING event_id";
-
-/// Takes the ids of one tenant's candidates, given in ascending order; which of them were free.
-/// Waits for other transactions that are taking the same ids.
-pub async fn insert(tx: &Tx, tenant_id: &TenantId, candidates: &[Candidate]) -> Result<HashSet<EventId>, pg::Error> {
-    let event_ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.event_id.as_uuid()).collect();
-    let hashes: Vec<&[u8]> = candidates.iter().map(|candidate| candidate.content_hash.as_slice()).collect();
-    let rows = tx.query(INSERT, &[&tenant_id.as_str(), &event_ids, &hashes]).await?;
-    rows.iter().map(|row| Ok(EventId::from(row.try_get::<_, Uuid>(0)?))).collect()
-}
+use crate::candidate::ContentHash;
 
 /// $1 tenant, $2 event ids.
 pub const CONTENT_HASHES: &str = "\
