@@ -1,13 +1,14 @@
 # What people and CI call; `make` lists it.
 
 goalpost := $(or $(CARGO_TARGET_DIR),target)/debug/goalpost
+release := $(or $(CARGO_TARGET_DIR),target)/release
 
 .DEFAULT_GOAL := help
 # No target is a file.
 MAKEFLAGS += --always-make
 
 help: ## List this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Install what is missing, build, and run the main job on real purchases
 	scripts/install-packages
@@ -35,3 +36,11 @@ dev: ## Install what is missing, build, and run everything here until Ctrl-C
 	scripts/install-packages
 	cargo build --workspace --bin goalpost
 	$(goalpost) dev
+
+bench: ## Build for speed, and measure every row of the speed table against floors of the same run (about 9 minutes)
+	scripts/install-packages
+	cargo build --release --workspace --bin goalpost --bin goalpost-bench
+	$(release)/goalpost-bench
+
+bench-pure: ## Criterion benches of the pure parts
+	cargo bench --package goalpost-domain

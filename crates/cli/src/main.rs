@@ -7,6 +7,7 @@ mod demo;
 mod dev;
 mod env;
 mod key;
+mod load;
 mod maintain;
 mod migrate;
 mod openapi;
@@ -33,6 +34,8 @@ enum Command {
     Dev(dev::Args),
     /// Run the main job on 69,659 real purchases, and compare what comes out
     Demo(demo::Args),
+    /// Send events at a rate, and tell what became of them and how fast
+    Load(load::Args),
     /// Print where everything of a running `goalpost dev` is, as shell variables
     Env,
     /// Run one service
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dev(args) => dev::main(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::Load(args) => load::main(&args),
         Command::Env => env::main(),
         Command::Serve(args) => Ok(serve::main(args)),
         Command::Openapi(args) => openapi::main(&args),

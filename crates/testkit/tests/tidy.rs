@@ -177,7 +177,7 @@ fn members_know_only_whom_they_may() {
         forbid("actix-web", &["web", "ingest", "goals", "evaluator", "analytics"], true);
         forbid("jsonschema", &["ingest", "goals"], false);
         forbid("deadpool-postgres", &["pg"], true);
-        forbid("tokio-postgres", &["pg", "testkit", "devstack", "cli"], false);
+        forbid("tokio-postgres", &["pg", "testkit", "devstack", "cli", "load", "bench"], false);
         forbid("testkit", &["e2e"], false);
         for service in SERVICES {
             forbid(service, &["cli"], true);
@@ -185,6 +185,9 @@ fn members_know_only_whom_they_may() {
         for part in ["pg", "bus", "web", "runtime"] {
             let mut allowed = SERVICES.to_vec();
             allowed.extend(["cli", "e2e", "testkit"]);
+            if part == "bus" {
+                allowed.extend(["load", "bench"]);
+            }
             forbid(part, &allowed, false);
         }
     }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::exits::Exits;
-use super::progress::grouped;
 use super::purchases::Purchase;
 use super::workload::Pass;
+use load::progress::grouped;
 
 /// Rows of the file.
 const EVENTS: u64 = 69_659;
@@ -177,9 +177,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::demo::progress::Phase;
     use crate::demo::purchases;
     use crate::demo::send::{Enrollments, Events};
+    use load::progress::Phase;
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()

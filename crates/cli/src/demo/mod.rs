@@ -2,10 +2,6 @@
 
 mod exits;
 mod figures;
-mod finish;
-mod http;
-mod place;
-mod progress;
 mod purchases;
 mod report;
 mod send;
@@ -23,9 +19,9 @@ use uuid::Uuid;
 use crate::dev::{self, Running};
 use exits::{Exits, Expected};
 use figures::{Figure, Observed, compare};
-use finish::Servers;
-use place::Place;
-use progress::{Phase, Progress};
+use load::finish::Servers;
+use load::place::Place;
+use load::progress::{Phase, Progress};
 use purchases::Purchase;
 use report::{Messages, Report, Timing};
 use workload::{Pass, Workload, finish};

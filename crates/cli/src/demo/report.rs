@@ -5,7 +5,7 @@ use domain::ids::{TenantId, WorkflowId};
 use serde::Serialize;
 
 use super::figures::Figure;
-use super::progress::{Phase, grouped};
+use load::progress::{Phase, grouped};
 
 /// Everything that is said.
 #[derive(Serialize)]

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::Date;
 
-use super::http::Service;
-use super::progress::{Phase, Progress};
 use super::purchases::Purchase;
+use load::http::Service;
+use load::progress::{Phase, Progress};
 
 /// What both batch endpoints take at most.
 const BATCH: usize = 500;

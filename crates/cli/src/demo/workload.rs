@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use super::exits::Exits;
 use super::figures::Statistics;
-use super::finish::Servers;
-use super::http::{Service, client};
-use super::place::Place;
-use super::progress::{Phase, Progress};
 use super::purchases::{Purchase, first_days};
 use super::send::{self, Enrollments, Events};
+use load::finish::Servers;
+use load::http::{Service, client};
+use load::place::Place;
+use load::progress::{Phase, Progress};
 
 /// The subscriber has everything when it got nothing for this long after the queues were empty.
 const SILENCE: Duration = Duration::from_millis(500);

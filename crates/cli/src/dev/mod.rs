@@ -12,7 +12,7 @@ use std::time::Instant;
 use devstack::{Options, Signals, Stack};
 use serde_json::json;
 
-pub use place::{Place, Running, up};
+pub use place::{Running, up};
 
 /// Where `dev.json` and the data, or a link to it, are: under the current directory.
 pub const HOME: &str = ".goalpost";

@@ -1,6 +1,5 @@
 //! What the command line asks of the database itself, beyond what `pg` and the services do.
 
 pub mod operators;
-pub mod outboxes;
 pub mod readers;
 pub mod tenants;

@@ -1,4 +1,4 @@
-//! What is shown while it works: a bar on a terminal, plain lines elsewhere; and how long each part took.
+//! What is shown while something works: a bar on a terminal, plain lines elsewhere; and how long each part took.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -63,8 +63,15 @@ impl Progress {
         Self { name: name.to_owned(), begin: Instant::now(), total, bar }
     }
 
+    /// So much more is done.
     pub fn add(&self, count: u64) {
         self.bar.inc(count);
+    }
+
+    /// The same for another thread.
+    pub fn adder(&self) -> impl Fn(u64) + Send + 'static {
+        let bar = self.bar.clone();
+        move |count| bar.inc(count)
     }
 
     /// What is waited for now.

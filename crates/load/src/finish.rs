@@ -12,8 +12,8 @@ use anyhow::{Context, bail};
 use devstack::broker::{QueueTotal, queue_totals};
 use tokio_postgres::Client;
 
-use super::progress::Progress;
-use crate::store::outboxes::{Outbox, outboxes};
+use crate::outboxes::{Outbox, outboxes};
+use crate::progress::Progress;
 
 /// Far more than the work takes. What takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -72,20 +72,20 @@ pub struct Servers<'a> {
 }
 
 impl Servers<'_> {
-    /// Waits until everything that was sent has been worked off.
-    pub async fn finish(&self, progress: &Progress) -> anyhow::Result<()> {
+    /// Waits until everything that was sent has been worked off; since when it was seen to be.
+    pub async fn finish(&self, progress: &Progress) -> anyhow::Result<Instant> {
         let limit = Instant::now() + LIMIT;
-        let mut first: Option<Look> = None;
+        let mut first: Option<(Look, Instant)> = None;
         let mut quiet = 0;
         loop {
             let look = self.look().await?;
             progress.say(&format!("{} in outboxes, {} in queues", look.in_outboxes(), look.in_queues()));
-            if look.is_empty() && first.as_ref().is_none_or(|first| look.added_nothing_since(first)) {
+            if look.is_empty() && first.as_ref().is_none_or(|(first, _)| look.added_nothing_since(first)) {
                 quiet += 1;
+                let (_, since) = first.get_or_insert_with(|| (look, Instant::now()));
                 if quiet == QUIET_LOOKS {
-                    return Ok(());
+                    return Ok(*since);
                 }
-                first.get_or_insert(look);
                 continue;
             }
             (first, quiet) = (None, 0);

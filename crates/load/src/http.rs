@@ -40,6 +40,7 @@ pub fn client() -> anyhow::Result<Client> {
 }
 
 impl Service {
+    /// A service at this address, asked by this secret.
     pub fn new(http: &Client, url: &str, secret: &str) -> Self {
         Self { http: http.clone(), url: url.trim_end_matches('/').to_owned(), secret: secret.to_owned() }
     }
@@ -49,6 +50,7 @@ impl Service {
         Self { secret: secret.to_owned(), ..Self::new(&self.http, &self.url, "") }
     }
 
+    /// Reads.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         Ok(self.ask(Method::GET, path, None).await?.body)
     }
@@ -56,6 +58,11 @@ impl Service {
     /// `body` is sent as it is written, numbers included.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<Answer<T>> {
         self.ask(Method::POST, path, Some(body.into())).await
+    }
+
+    /// As `post`.
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<Answer<T>> {
+        self.ask(Method::PUT, path, Some(body.into())).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// What the demo uses of `dev.json`.
+/// What is used here of `dev.json`.
 #[derive(Deserialize)]
 pub struct Place {
     /// A superuser's, to see when the work has ended.
@@ -17,6 +17,7 @@ pub struct Place {
     pub services: Services,
 }
 
+/// The four services.
 #[derive(Deserialize)]
 pub struct Services {
     pub ingest: Address,
@@ -25,12 +26,15 @@ pub struct Services {
     pub analytics: Address,
 }
 
+/// Where a service listens.
 #[derive(Deserialize)]
 pub struct Address {
     pub url: String,
+    pub admin_url: String,
 }
 
 impl Place {
+    /// Reads a `dev.json`.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read: is `goalpost dev` running there?", path.display()))?;
@@ -38,10 +42,11 @@ impl Place {
     }
 
     /// The same of a stack that this process has started.
-    pub fn of(dev: &crate::dev::Place) -> anyhow::Result<Self> {
+    pub fn of(dev: &impl Serialize) -> anyhow::Result<Self> {
         Ok(serde_json::from_value(serde_json::to_value(dev)?)?)
     }
 
+    /// The broker's management API.
     pub fn management_url(&self) -> anyhow::Result<&str> {
         self.amqp_management_url.as_deref().context(
             "the broker's management API is not known, and without it nobody knows when the work has ended: \
@@ -56,7 +61,7 @@ impl Place {
         match path.split('?').next().unwrap_or_default() {
             "" | "%2f" | "%2F" => Ok("/"),
             plain if !plain.contains('%') => Ok(plain),
-            coded => bail!("the virtual host {coded} has characters the demo does not decode"),
+            coded => bail!("the virtual host {coded} has characters that are not decoded here"),
         }
     }
 }

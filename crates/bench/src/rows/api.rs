@@ -1,0 +1,194 @@
+//! Every route but those of analytics, one request after the other, while events are stored and judged.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use hdrhistogram::Histogram;
+use load::generator::{Pace, Percentiles, histogram};
+use load::http::client;
+use load::scenario::Scenario;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use crate::Times;
+use crate::report::Row;
+use crate::run::{Shape, run};
+use crate::stand::Stand;
+use crate::store;
+
+const BACKGROUND: f64 = 1_000.0;
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// The p95 of each route.
+pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
+    let lasts = times.load.min(LONGEST);
+    let mut row = Row::new(
+        "api",
+        "every route but those of analytics, one request at a time, while 1,000 events/s are stored and 5 % of them end an enrollment",
+    );
+    let enrollments = Shape::enough(BACKGROUND * lasts.as_secs_f64() * 0.05);
+    let scenario = Scenario { tenants: 1, workflows: 10, enrollments };
+    store::prepare(&stand.database, stand.tenants(1), scenario).await?;
+    let shape = Shape::new(scenario, Pace::Open { events_per_second: BACKGROUND }, lasts).matching(5);
+    let mut caller = Caller::new(stand)?;
+    let calls = async {
+        let began = Instant::now();
+        let mut round = 0;
+        while began.elapsed() < lasts {
+            caller.round(round).await?;
+            round += 1;
+        }
+        anyhow::Ok(())
+    };
+    // The exits of the callers' own contacts are none: no event is theirs.
+    let (outcome, calls) = tokio::join!(run(stand, &shape), calls);
+    calls?;
+    let outcome = outcome?;
+    row.faults.extend(outcome.faults);
+    let events = Percentiles::from(&outcome.sending.latency);
+    let mut each: Vec<(String, Percentiles, u64)> =
+        caller.took.iter().map(|(route, of)| (route.clone(), Percentiles::from(of), of.len())).collect();
+    each.push(("POST /events (100)".to_owned(), events, outcome.sending.latency.len()));
+    each.sort_by(|a, b| b.1.p95_ms.total_cmp(&a.1.p95_ms));
+    if let Some((route, worst, _)) = each.first() {
+        row.at_most(format!("the slowest of {} routes, p95 ({route})", each.len()), worst.p95_ms, "ms", 20.0);
+    }
+    let told = |(route, of, count): (String, Percentiles, u64)| (route, json!({"calls": count, "ms": of}));
+    row.details = Value::Object(each.into_iter().map(told).collect());
+    Ok(row)
+}
+
+struct Caller {
+    http: Client,
+    goals: String,
+    evaluator: String,
+    tenant: String,
+    key: String,
+    operator: String,
+    took: BTreeMap<String, Histogram<u64>>,
+}
+
+impl Caller {
+    fn new(stand: &Stand) -> anyhow::Result<Self> {
+        let tenant = &stand.tenants[0];
+        Ok(Self {
+            http: client()?,
+            goals: stand.place.services.goals.url.clone(),
+            evaluator: stand.place.services.evaluator.url.clone(),
+            tenant: tenant.id.to_string(),
+            key: tenant.api_key.clone(),
+            operator: stand.place.operator_key.clone(),
+            took: BTreeMap::new(),
+        })
+    }
+
+    /// One request; `route` is written with `{}` for each of `ids`.
+    async fn ask(&mut self, call: (Method, &str, &[&str]), body: Option<Value>) -> anyhow::Result<Value> {
+        let (method, route, ids) = call;
+        let evaluator = route.contains("enrollments")
+            || route.contains("actions")
+            || route.contains("achievements")
+            || route.contains("recheck");
+        let base = if evaluator { &self.evaluator } else { &self.goals };
+        let secret = if route.starts_with("/tenants") { &self.operator } else { &self.key };
+        let path = ids.iter().fold(route.to_owned(), |path, id| path.replacen("{}", id, 1));
+        let request = self.http.request(method.clone(), format!("{base}/api/v1{path}")).bearer_auth(secret);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None if method == Method::POST => request.json(&json!({})),
+            None => request,
+        };
+        let began = Instant::now();
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        let us = u64::try_from(began.elapsed().as_micros())?;
+        ensure!(status.is_success(), "{method} {path}: {status} {text}");
+        self.took.entry(format!("{method} {route}")).or_insert_with(histogram).saturating_record(us.max(1));
+        if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
+    }
+
+    /// Every route once, in the order in which a workflow lives.
+    async fn round(&mut self, number: u64) -> anyhow::Result<()> {
+        self.operators(number).await?;
+        let (workflow, goal) = self.configured(number).await?;
+        self.enrolled(&workflow, number).await?;
+        let workflow = workflow.as_str();
+        self.ask((Method::POST, "/workflows/{}/recheck", &[workflow]), None).await?;
+        self.ask((Method::POST, "/workflows/{}/pause", &[workflow]), None).await?;
+        self.ask((Method::POST, "/workflows/{}/deactivate", &[workflow]), None).await?;
+        self.ask((Method::DELETE, "/workflows/{}/goals/{}", &[workflow, &goal]), None).await?;
+        self.ask((Method::GET, "/audit?limit=50", &[]), None).await?;
+        Ok(())
+    }
+
+    async fn operators(&mut self, number: u64) -> anyhow::Result<()> {
+        let tenant = self.tenant.clone();
+        let one: [&str; 1] = [&tenant];
+        self.ask((Method::GET, "/tenants/{}", &one), None).await?;
+        self.ask((Method::PATCH, "/tenants/{}", &one), Some(json!({"name": format!("Round {number}")}))).await?;
+        let kinds = [
+            ("/tenants/{}/write-tokens", json!({"kind": "server"})),
+            ("/tenants/{}/api-keys", json!({"role": "viewer"})),
+        ];
+        for (route, body) in kinds {
+            let made = self.ask((Method::POST, route, &one), Some(body)).await?;
+            self.ask((Method::GET, route, &one), None).await?;
+            let id = text(&made, "id")?;
+            self.ask((Method::DELETE, &format!("{route}/{{}}"), &[&tenant, &id]), None).await?;
+        }
+        Ok(())
+    }
+
+    async fn configured(&mut self, number: u64) -> anyhow::Result<(String, String)> {
+        let made = self.ask((Method::POST, "/workflows", &[]), Some(json!({"name": format!("Api {number}")}))).await?;
+        let workflow = text(&made, "id")?;
+        let one: [&str; 1] = [&workflow];
+        self.ask((Method::GET, "/workflows?limit=50", &[]), None).await?;
+        self.ask((Method::GET, "/workflows/{}", &one), None).await?;
+        self.ask((Method::PATCH, "/workflows/{}", &one), Some(json!({"name": "Another name"}))).await?;
+        let product = format!("api-{number}");
+        let items = json!({"items": [{"kind": "product", "id": product}, {"kind": "form", "id": product}]});
+        self.ask((Method::PUT, "/references", &[]), Some(items)).await?;
+        self.ask((Method::PUT, "/references/product/{}", &[&product]), Some(json!({"name": "A product"}))).await?;
+        self.ask((Method::GET, "/references/product/{}", &[&product]), None).await?;
+        self.ask((Method::GET, "/references?kind=product&limit=50", &[]), None).await?;
+        let goal = json!({"goal_type": "purchase_made", "criteria": {"product_ids": [product]}});
+        let made = self.ask((Method::POST, "/workflows/{}/goals", &one), Some(goal)).await?;
+        let goal = text(&made, "id")?;
+        self.ask((Method::GET, "/workflows/{}/goals", &one), None).await?;
+        self.ask((Method::GET, "/workflows/{}/goals/{}", &[&workflow, &goal]), None).await?;
+        self.ask((Method::PATCH, "/workflows/{}/goals/{}", &[&workflow, &goal]), Some(json!({"within": "7d"}))).await?;
+        self.ask((Method::POST, "/workflows/{}/activate", &one), None).await?;
+        self.ask((Method::GET, "/workflows/{}/listeners", &one), None).await?;
+        self.ask((Method::GET, "/listeners?limit=50", &[]), None).await?;
+        self.ask((Method::DELETE, "/references/form/{}", &[&product]), None).await?;
+        Ok((workflow, goal))
+    }
+
+    async fn enrolled(&mut self, workflow: &str, number: u64) -> anyhow::Result<()> {
+        let contact = json!({"contact_id": format!("api-{number}")});
+        let made = self.ask((Method::POST, "/workflows/{}/enrollments", &[workflow]), Some(contact)).await?;
+        let enrollment = text(&made, "id")?;
+        let contacts: Vec<Value> = (0..100).map(|at| json!({"contact_id": format!("api-{number}-{at}")})).collect();
+        let batch = json!({"enrollments": contacts});
+        self.ask((Method::POST, "/workflows/{}/enrollments/batch", &[workflow]), Some(batch)).await?;
+        self.ask((Method::GET, "/workflows/{}/enrollments?limit=50", &[workflow]), None).await?;
+        let one: [&str; 1] = [&enrollment];
+        self.ask((Method::GET, "/enrollments/{}", &one), None).await?;
+        let action = json!({"action_type": "email", "scheduled_at": "2026-01-01T00:00:00Z"});
+        let made = self.ask((Method::POST, "/enrollments/{}/actions", &one), Some(action)).await?;
+        let action = text(&made, "id")?;
+        self.ask((Method::GET, "/enrollments/{}/actions", &one), None).await?;
+        self.ask((Method::POST, "/actions/{}/start", &[&action]), None).await?;
+        self.ask((Method::POST, "/actions/{}/finish", &[&action]), Some(json!({"status": "done"}))).await?;
+        self.ask((Method::POST, "/enrollments/{}/end", &one), Some(json!({"status": "removed"}))).await?;
+        self.ask((Method::GET, "/workflows/{}/achievements?limit=50", &[workflow]), None).await?;
+        Ok(())
+    }
+}
+
+fn text(value: &Value, key: &str) -> anyhow::Result<String> {
+    value[key].as_str().map(str::to_owned).with_context(|| format!("no {key} in {value}"))
+}

@@ -1,0 +1,163 @@
+//! What the bench asks of the database itself, as its superuser: tables emptied and filled by the hundred thousand, which HTTP would
+//! take minutes for; and counts that nobody who is measured has made.
+
+use load::scenario::Scenario;
+use load::setup::Tenant;
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
+
+const RESET: &str = "TRUNCATE ingest.events_raw, ingest.event_keys, ingest.outbox, ingest.dead_letters, \
+     evaluator.workflow_goal_achievements, evaluator.scheduled_actions, evaluator.enrollments, evaluator.outbox, \
+     evaluator.dead_letters, goals.goals, goals.workflows, goals.directory, goals.outbox, goals.dead_letters; \
+     UPDATE goals.epochs SET epoch = epoch + 1; CHECKPOINT";
+
+/// Empties everything but tenants and their secrets, so that no row depends on those before it.
+#[expect(clippy::disallowed_methods, reason = "statements of one text each, no transaction")]
+pub async fn reset(client: &Client) -> Result<(), Error> {
+    for statement in RESET.split(';') {
+        client.batch_execute(statement).await?;
+    }
+    Ok(())
+}
+
+const ADD_WORKFLOWS: &str = "INSERT INTO goals.workflows (tenant_id, id, name, status, activated_at, created_by) \
+     SELECT $1, w.id, 'Workflow ' || w.id, 'active', now(), 'bench' FROM unnest($2::uuid[]) AS w (id)";
+
+const ADD_GOALS: &str = "INSERT INTO goals.goals (tenant_id, id, workflow_id, goal_type, event_name, criteria, criteria_hash, position, \
+     created_by, effective_from) \
+     SELECT $1, gen_random_uuid(), g.workflow_id, g.goal_type, CASE g.goal_type WHEN 'purchase_made' THEN 'payment.completed' \
+     WHEN 'tag_added' THEN 'contact.tag.added' ELSE 'form.submitted' END, g.criteria::jsonb, \
+     sha256(convert_to(g.goal_type || g.criteria, 'UTF8')), g.position, 'bench', now() \
+     FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[]) AS g (workflow_id, goal_type, criteria, position)";
+
+const ENROLL: &str = "INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at) \
+     SELECT $1, e.id, ($2::uuid[])[1 + ((($4::bigint + e.n - 1)) % cardinality($2::uuid[]))::integer], 'c-' || ($4 + e.n - 1), \
+     now() - interval '1 day', now() FROM unnest($3::uuid[]) WITH ORDINALITY AS e (id, n)";
+
+const SETTLE: [&str; 4] = [
+    "UPDATE goals.epochs SET epoch = epoch + 1",
+    "VACUUM ANALYZE goals.goals, goals.workflows, evaluator.enrollments, evaluator.workflow_goal_achievements",
+    "ANALYZE ingest.events_raw, ingest.event_keys",
+    "CHECKPOINT",
+];
+
+/// Enrollments of one statement.
+const CHUNK: u64 = 20_000;
+
+/// Empties the tables and fills in the scenario, in these tenants.
+#[expect(clippy::disallowed_methods, reason = "statements of one text each, no transaction")]
+pub async fn prepare(client: &Client, tenants: &[Tenant], scenario: Scenario) -> anyhow::Result<()> {
+    reset(client).await?;
+    for tenant in tenants {
+        let name = tenant.id.as_str();
+        let workflows = ids(scenario.workflows);
+        client.execute(ADD_WORKFLOWS, &[&name, &workflows]).await?;
+        let (mut of, mut types, mut criteria, mut positions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (number, workflow) in (0..).zip(&workflows) {
+            for (position, (goal_type, text)) in (1_i16..).zip(Scenario::goals(number)) {
+                of.push(*workflow);
+                types.push(goal_type);
+                criteria.push(text);
+                positions.push(position);
+            }
+        }
+        client.execute(ADD_GOALS, &[&name, &of, &types, &criteria, &positions]).await?;
+        let mut first = 0;
+        while first < scenario.enrollments {
+            let chunk = ids(CHUNK.min(scenario.enrollments - first));
+            client.execute(ENROLL, &[&name, &workflows, &chunk, &i64::try_from(first)?]).await?;
+            first += CHUNK;
+        }
+    }
+    for statement in SETTLE {
+        client.batch_execute(statement).await?;
+    }
+    Ok(())
+}
+
+fn ids(count: u64) -> Vec<Uuid> {
+    (0..count).map(|_| Uuid::now_v7()).collect()
+}
+
+const COUNTS: &str = "SELECT (SELECT count(*) FROM ingest.events_raw), (SELECT count(*) FROM ingest.event_keys), \
+     (SELECT count(*) FROM evaluator.enrollments WHERE status = 'completed_goal'), \
+     (SELECT count(DISTINCT enrollment_id) FROM evaluator.workflow_goal_achievements), \
+     (SELECT count(*) FROM ingest.dead_letters) + (SELECT count(*) FROM evaluator.dead_letters)";
+
+/// What the tables hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub events: i64,
+    pub keys: i64,
+    pub completed: i64,
+    pub achieved: i64,
+    pub dead_letters: i64,
+}
+
+pub async fn counts(client: &Client) -> Result<Counts, Error> {
+    let row = client.query_one(COUNTS, &[]).await?;
+    Ok(Counts {
+        events: row.get(0),
+        keys: row.get(1),
+        completed: row.get(2),
+        achieved: row.get(3),
+        dead_letters: row.get(4),
+    })
+}
+
+const EVENT_BYTES: &str = "SELECT sum(pg_total_relation_size(c.oid))::bigint \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = 'ingest' AND c.relkind = 'r' AND (c.relname LIKE 'events\\_raw%' OR c.relname = 'event_keys')";
+
+/// Bytes of the stored events: table, indexes, ledger with its index.
+pub async fn event_bytes(client: &Client) -> Result<i64, Error> {
+    Ok(client.query_one(EVENT_BYTES, &[]).await?.get(0))
+}
+
+const ACTIVE: &str = "SELECT e.id, e.workflow_id, e.contact_id FROM evaluator.enrollments e \
+     WHERE e.tenant_id = $1 AND e.status = 'active' ORDER BY e.id LIMIT $2";
+
+/// Active enrollments: their ids, workflows and contacts.
+pub async fn active(client: &Client, tenant: &Tenant, limit: i64) -> Result<Vec<(Uuid, Uuid, String)>, Error> {
+    let rows = client.query(ACTIVE, &[&tenant.id.as_str(), &limit]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+}
+
+/// What the floors write: the statements that the services have, each as they have it.
+pub mod floor {
+    pub const ENTER: &str = "SELECT set_config('app.tenant_id', $1, true)";
+
+    pub const KEYS: &str = "INSERT INTO ingest.event_keys (received_at, event_id, content_hash, tenant_id) \
+         SELECT now(), k.event_id, k.content_hash, $1 FROM unnest($2::uuid[], $3::bytea[]) AS k (event_id, content_hash) \
+         ON CONFLICT DO NOTHING";
+
+    pub const EVENTS: &str = "INSERT INTO ingest.events_raw (tenant_id, received_at, event_id, event_name, event_time, occurred_at, \
+         time_clamped, contact_id, properties) \
+         SELECT $1, now(), e.event_id, e.event_name, now(), now(), false, e.contact_id, e.properties::jsonb \
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS e (event_id, event_name, contact_id, properties)";
+
+    /// `not_before` keeps the relay from them: it is to be idle meanwhile.
+    pub const OUTBOX: &str = "INSERT INTO ingest.outbox (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, \
+         not_before) SELECT $1, 'goalpost.events', 'events.stored', true, m.id, 'application/json', m.payload, 'infinity' \
+         FROM unnest($2::uuid[], $3::bytea[]) AS m (id, payload)";
+
+    pub const LOCK: &str = "SELECT e.id FROM evaluator.enrollments e \
+         WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[]) AND e.exited_at IS NULL ORDER BY e.id FOR UPDATE";
+
+    pub const EXIT: &str = "UPDATE evaluator.enrollments e SET status = 'completed_goal', exit_reason = 'goal_achieved', \
+         exited_at = now(), goal_reached_at = now(), version = e.version + 1 \
+         WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[]) AND e.exited_at IS NULL";
+
+    pub const ACHIEVED: &str = "INSERT INTO evaluator.workflow_goal_achievements (tenant_id, id, workflow_id, enrollment_id, contact_id, \
+         goal_id, goal_type, goal_version, event_id, event_name, achieved_at, recorded_at, criteria, trigger_event) \
+         SELECT $1, gen_random_uuid(), n.workflow_id, n.enrollment_id, n.contact_id, n.workflow_id, 'purchase_made', 1, \
+         gen_random_uuid(), 'payment.completed', now(), now(), '{\"product_ids\": [\"p-1\"]}'::jsonb, \
+         '{\"amount\": 49.90, \"currency\": \"USD\", \"product_id\": \"p-1\"}'::jsonb \
+         FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS n (enrollment_id, workflow_id, contact_id) \
+         ON CONFLICT (tenant_id, enrollment_id, goal_id) DO NOTHING";
+
+    /// Two facts of each exit: the achievement, and the exit.
+    pub const FACTS: &str = "INSERT INTO evaluator.outbox (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, \
+         not_before) SELECT $1, 'goalpost.workflow', 'workflow.exit.goal', false, gen_random_uuid(), 'application/json', $3, 'infinity' \
+         FROM unnest($2::uuid[]) AS e (id), generate_series(1, 2)";
+}

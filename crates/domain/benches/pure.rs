@@ -1,0 +1,130 @@
+//! Criterion benches of the pure parts: matching against a hash look-up, judging, and reading events and JSON.
+#![allow(clippy::unwrap_used, reason = "benches")]
+
+// The name that everybody else knows it by.
+extern crate goalpost_domain as domain;
+
+mod workload;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use domain::event::{Admission, Defaults, Event, Taxonomy};
+use domain::goal::{Criteria, Directory, EnrollmentFacts, Goal, StoredEvent, judge};
+use domain::ids::TenantId;
+use domain::json::{Json, Limits};
+use domain::workflow::{GoalLogic, Workflow, WorkflowStatus};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+const EVENTS: usize = 10_000;
+
+fn matching(c: &mut Criterion) {
+    let mut group = c.benchmark_group("matching");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    for goals in [100, 1_000, 10_000, 100_000] {
+        let (rules, table) = (workload::rules(goals), workload::table(goals));
+        let events = workload::events(EVENTS, goals);
+        let mut nominated = Vec::new();
+        group.bench_function(BenchmarkId::new("nominate", goals), |b| {
+            b.iter(|| {
+                nominated.clear();
+                for event in &events {
+                    rules.nominate(event.name, &event.properties, &mut nominated);
+                }
+                black_box(&nominated);
+            });
+        });
+        group.bench_function(BenchmarkId::new("hash look-up", goals), |b| {
+            b.iter(|| events.iter().filter(|event| table.contains_key(&event.key)).count());
+        });
+    }
+    group.finish();
+}
+
+fn a_goal(position: i16, goal_type: &str, criteria: &str) -> Goal {
+    let goal_type = goal_type.parse().unwrap();
+    Goal {
+        id: Uuid::from_u128(u128::try_from(position).unwrap()).into(),
+        goal_type,
+        criteria: Criteria::parse(goal_type, &Json::parse(criteria, &Limits::CRITERIA).unwrap()).unwrap(),
+        within: None,
+        position,
+        version: 1,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        effective_from: None,
+        active: true,
+    }
+}
+
+/// 100 events of a contact, the last of which meets the last goal of `all`.
+fn judging(c: &mut Criterion) {
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let goals = [("purchase_made", r#"{"min_amount":99.50}"#), ("tag_added", r#"{"tag_name":"vip"}"#)];
+    let goals = (1_i16..).zip(goals).map(|(position, (kind, criteria))| a_goal(position, kind, criteria));
+    let workflow = Workflow {
+        id: Uuid::from_u128(1).into(),
+        status: WorkflowStatus::Active,
+        logic: GoalLogic::All,
+        goals: goals.map(|goal| goal.compile(&Directory::default(), "USD")).collect(),
+    };
+    let facts = EnrollmentFacts {
+        id: Uuid::from_u128(7).into(),
+        enrolled_at: at,
+        created_at: at,
+        already: Vec::new(),
+        catch_up: false,
+        closed_before: None,
+        credited: std::collections::HashSet::new(),
+        active: true,
+    };
+    let event = |number: u128| {
+        let (event_name, properties) = if number == 99 {
+            ("contact.tag.added", r#"{"tag_name":"VIP"}"#.to_owned())
+        } else {
+            ("payment.completed", format!(r#"{{"amount":{number}.50}}"#))
+        };
+        let time = at + Duration::seconds(i64::try_from(number).unwrap());
+        StoredEvent {
+            event_id: Uuid::from_u128(number + 1).into(),
+            event_name: event_name.to_owned(),
+            event_time: time,
+            received_at: time,
+            properties: Json::parse(&properties, &Limits::WIRE).unwrap(),
+        }
+    };
+    let events: Vec<StoredEvent> = (0..=99).chain([99]).map(event).collect();
+    c.bench_function("judge/100 events", |b| b.iter(|| judge(black_box(&facts), &workflow, &events)));
+}
+
+const PROPERTIES: &str =
+    r#"{"amount":49.90,"currency":"USD","product_id":"p-1234","order_id":"o-987654","quantity":2}"#;
+
+fn reading(c: &mut Criterion) {
+    let raw = format!(
+        r#"{{"event_id":"0190b8a0-1234-7000-8000-000000000001","event_name":"payment.completed","occurred_at":"2026-01-03T10:00:00.123Z","contact_id":"c-1234","properties":{PROPERTIES}}}"#
+    );
+    let tenant = TenantId::parse("demo").unwrap();
+    let defaults = Defaults::default();
+    let admission = Admission {
+        tenant: &tenant,
+        taxonomy: Taxonomy::Open,
+        own_types: &(),
+        max_properties_bytes: 2_048,
+        defaults: &defaults,
+    };
+    let mut group = c.benchmark_group("reading");
+    group.throughput(Throughput::Bytes(raw.len() as u64));
+    group.bench_function("Event::parse", |b| b.iter(|| Event::parse(black_box(&raw), &admission)));
+    let event = Event::parse(&raw, &admission).unwrap();
+    group.bench_function("Event::content_text", |b| b.iter(|| black_box(&event).content_text()));
+    group.throughput(Throughput::Bytes(PROPERTIES.len() as u64));
+    group.bench_function("Json::parse", |b| b.iter(|| Json::parse(black_box(PROPERTIES), &Limits::WIRE)));
+    group.bench_function("Json::to_text", |b| {
+        b.iter_batched_ref(|| event.properties.clone(), |json| json.to_text(), BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+criterion_group!(pure, matching, judging, reading);
+criterion_main!(pure);
