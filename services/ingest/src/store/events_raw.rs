@@ -22,7 +22,7 @@ pub struct Timed<'a> {
 
 /// Takes the ids that are free in the ledger, stores the events that got theirs, and, when all did, what is told about them:
 /// one statement, so that a tenant's events cost one flight. $1 tenant, $2 received at, $3 event ids ascending, $4 content hashes,
-/// then one array per column; $17 to $22 the messages. JSON comes as text, so that numbers stay as they were written. Answers the
+/// then one array per column; $17 to $24 the messages. JSON comes as text, so that numbers stay as they were written. Answers the
 /// ids that were free. Waits for other transactions that are taking the same ids.
 pub const STORE: &str = "\
     WITH free AS ( \
@@ -40,8 +40,9 @@ pub const STORE: &str = "\
     contact_id, session_id, properties, context) \
     WHERE e.event_id IN (SELECT f.event_id FROM free f)), \
     told AS ( \
-    INSERT INTO ingest.outbox (tenant_id, exchange, routing_key, mandatory, content_type, message_id, payload) \
-    SELECT $1, $17, $18, $19, $20, m.message_id, m.payload FROM unnest($21::uuid[], $22::bytea[]) AS m (message_id, payload) \
+    INSERT INTO ingest.outbox (tenant_id, exchange, routing_key, mandatory, content_type, message_id, payload, traceparent, events) \
+    SELECT $1, $17, $18, $19, $20, m.message_id, m.payload, m.traceparent, m.events \
+    FROM unnest($21::uuid[], $22::bytea[], $23::text[], $24::integer[]) AS m (message_id, payload, traceparent, events) \
     WHERE (SELECT count(*) FROM free) = cardinality($3::uuid[])) \
     SELECT event_id FROM free";
 
@@ -70,13 +71,15 @@ pub async fn store(
     let contexts: Vec<Option<String>> = column(events, |event| event.context.as_ref().map(Json::to_text));
     let message_ids: Vec<Uuid> = messages.iter().map(|message| message.message_id).collect();
     let payloads: Vec<&[u8]> = messages.iter().map(|message| message.payload.as_slice()).collect();
+    let traceparents: Vec<Option<&str>> = messages.iter().map(|message| message.traceparent.as_deref()).collect();
+    let told: Vec<i32> = messages.iter().map(|message| i32::try_from(message.events).unwrap_or(i32::MAX)).collect();
     let kind = messages.first();
     let exchange = kind.map(|message| message.exchange);
     let routing_key = kind.map(|message| message.routing_key);
     let mandatory = kind.map(|message| message.mandatory);
     let content_type = kind.map(|message| message.content_type);
     let tenant_id = tenant_id.as_str();
-    let parameters: [&(dyn ToSql + Sync); 22] = [
+    let parameters: [&(dyn ToSql + Sync); 24] = [
         &tenant_id,
         &received_at,
         &event_ids,
@@ -99,6 +102,8 @@ pub async fn store(
         &content_type,
         &message_ids,
         &payloads,
+        &traceparents,
+        &told,
     ];
     let rows = tx.query(STORE, &parameters).await?;
     tx.note_outbox_written();
