@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod consumer;
+mod depth;
 mod dial;
 mod error;
 mod link;

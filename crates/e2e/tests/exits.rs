@@ -2,117 +2,20 @@
 //! the same build.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod dev;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use bus::{Message, Subscription};
 use jsonschema::Validator;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+use dev::Dev;
+
 const EXIT_LIMIT: Duration = Duration::from_secs(20);
-
-/// Beside the test's own directory `deps`.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("goalpost");
-    assert!(program.is_file(), "{} is not built: cargo build --bin goalpost", program.display());
-    program
-}
-
-/// A `goalpost dev --ephemeral` with servers of its own.
-struct Dev {
-    child: Child,
-    place: Value,
-    _dir: tempfile::TempDir,
-}
-
-impl Dev {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        // The servers' users must be able to enter it.
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let mut command = Command::new(program());
-        command.args(["dev", "--ephemeral", "--json"]).current_dir(&dir).env("TMPDIR", dir.path()).stdin(Stdio::null());
-        for name in ["DATABASE_URL", "AMQP_URL", "AMQP_MANAGEMENT_URL"] {
-            command.env_remove(name);
-        }
-        let mut child = command.spawn().unwrap();
-        let (path, limit) = (dir.path().join(".goalpost/dev.json"), Instant::now() + START_LIMIT);
-        while !path.exists() {
-            assert!(child.try_wait().unwrap().is_none(), "goalpost dev ended early");
-            assert!(Instant::now() < limit, "goalpost dev did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let place = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        Self { child, place, _dir: dir }
-    }
-
-    fn text(&self, pointer: &str) -> &str {
-        self.place.pointer(pointer).and_then(Value::as_str).unwrap()
-    }
-
-    async fn post(&self, service: &str, path: &str, secret: &str, body: String) -> Value {
-        let url = format!("{}{path}", self.text(&format!("/services/{service}/url")));
-        let request = reqwest::Client::new()
-            .post(&url)
-            .bearer_auth(self.text(secret))
-            .header("content-type", "application/json")
-            .body(body);
-        let answer = request.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{url}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    async fn configure(&self, path: &str, body: &Value) -> Value {
-        self.post("goals", path, "/api_key", body.to_string()).await
-    }
-
-    /// An active workflow with these goals, and one contact in it who has two actions to come.
-    async fn enrolled(&self, logic: &Value, goals: &[Value], contact: &str) {
-        let workflow = json!({"name": contact, "goal_logic": logic});
-        let workflow = self.configure("/api/v1/workflows", &workflow).await;
-        let path = format!("/api/v1/workflows/{}", workflow["id"].as_str().unwrap());
-        for goal in goals {
-            self.configure(&format!("{path}/goals"), goal).await;
-        }
-        self.configure(&format!("{path}/activate"), &json!({})).await;
-        let enrollment = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z"});
-        let path = format!("{path}/enrollments");
-        let enrollment = self.post("evaluator", &path, "/api_key", enrollment.to_string()).await;
-        let path = format!("/api/v1/enrollments/{}/actions", enrollment["id"].as_str().unwrap());
-        for action_type in ["send_email", "wait"] {
-            let action = json!({"action_type": action_type, "scheduled_at": "2099-01-01T00:00:00Z"});
-            self.post("evaluator", &path, "/api_key", action.to_string()).await;
-        }
-    }
-
-    /// `properties` is text, so that its numbers go out as they are written.
-    async fn happens(&self, name: &str, contact: &str, properties: &str) {
-        let body = format!(
-            r#"{{"events": [{{"event_id": "{}", "event_name": "{name}", "occurred_at": "2026-01-03T10:00:00.5Z",
-                "contact_id": "{contact}", "properties": {properties}}}]}}"#,
-            Uuid::now_v7()
-        );
-        let answer = self.post("ingest", "/api/v1/events", "/write_token", body).await;
-        assert_eq!(answer["accepted"], 1, "{answer}");
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-        self.child.wait().unwrap();
-    }
-}
 
 fn schema(message: &str) -> Validator {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto-schemas");
@@ -159,7 +62,7 @@ async fn three_leave(dev: &Dev) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_exit_is_as_the_schema_says() {
-    let dev = Dev::start();
+    let dev = Dev::start(&[]);
     let (exchange, key) = ("goalpost.workflow", "workflow.exit.goal");
     let subscription = Subscription::open(dev.text("/amqp_url"), exchange, key).await;
     let mut subscription = subscription.unwrap();

@@ -11,6 +11,7 @@ pub mod outbox;
 mod pool;
 mod settings;
 mod tx;
+mod watch;
 
 pub use error::{Error, Failure};
 pub use pool::Db;

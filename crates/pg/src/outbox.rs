@@ -13,6 +13,7 @@ pub struct Statements {
     claim: &'static str,
     delete: &'static str,
     postpone: &'static str,
+    pub(crate) waiting: &'static str,
 }
 
 macro_rules! statements {
@@ -36,6 +37,11 @@ macro_rules! statements {
                 "not_before = clock_timestamp() + least(interval '30 s', interval '250 ms' * power(2, least(o.attempts, 10))) ",
                 "FROM unnest($1::bigint[], $2::text[]) AS f (id, cause) WHERE o.id = f.id"
             ),
+            waiting: concat!(
+                "SELECT count(*), coalesce(sum(o.events), 0)::bigint, ",
+                "coalesce(extract(epoch FROM clock_timestamp() - min(o.created_at)), 0)::float8, ",
+                "(SELECT count(*) FROM ", $schema, ".dead_letters) FROM ", $schema, ".outbox o"
+            ),
         }
     };
 }
@@ -45,7 +51,7 @@ static GOALS: Statements = statements!("goals");
 static EVALUATOR: Statements = statements!("evaluator");
 
 impl Statements {
-    fn of(schema: &str) -> Result<&'static Self, Error> {
+    pub(crate) fn of(schema: &str) -> Result<&'static Self, Error> {
         match schema {
             "ingest" => Ok(&INGEST),
             "goals" => Ok(&GOALS),
@@ -58,7 +64,7 @@ impl Statements {
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         [("ingest", &INGEST), ("goals", &GOALS), ("evaluator", &EVALUATOR)]
             .into_iter()
-            .flat_map(|(schema, s)| [s.add, s.claim, s.delete, s.postpone].map(|sql| (schema, sql)))
+            .flat_map(|(schema, s)| [s.add, s.claim, s.delete, s.postpone, s.waiting].map(|sql| (schema, sql)))
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Inner {
     pub(crate) handle: Handle,
     pub(crate) tx_timeout: Duration,
     pub(crate) outbox_written: Notify,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Db {
@@ -40,7 +40,7 @@ impl Db {
             handle,
             tx_timeout: Duration::from_millis(settings.tx_timeout_ms),
             outbox_written: Notify::new(),
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
         })))
     }
 

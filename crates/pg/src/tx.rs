@@ -1,14 +1,16 @@
 //! The one way to open a transaction: named, in a scope, detached from its caller, retried where that can help, measured.
 
+use crate::metrics::Metrics;
 use crate::{Db, Error, Failure};
 use deadpool_postgres::Object;
 use domain::ids::TenantId;
 use domain::outbox::BoxFuture;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use tokio_postgres::{NoTls, Row, types::ToSql};
+use tracing::Instrument;
 
 const MOST_ATTEMPTS: u32 = 6;
 
@@ -39,6 +41,8 @@ impl Mode {
 /// An open transaction. Statements given together (by joining their futures) share one round trip once they are prepared.
 pub struct Tx {
     client: Option<Object>,
+    name: &'static str,
+    metrics: Arc<Metrics>,
     failed: AtomicBool,
     outbox_written: AtomicBool,
     /// The database clock at the start, where it came with the tenant.
@@ -53,28 +57,28 @@ impl Tx {
     pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
         let client = self.client();
         let answer = async { client.query(&client.prepare_cached(sql).await?, params).await };
-        self.noted(answer.await)
+        self.timed(sql, answer).await
     }
 
     /// The only row of a statement, or none. More than one is an error.
     pub async fn query_opt(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
         let client = self.client();
         let answer = async { client.query_opt(&client.prepare_cached(sql).await?, params).await };
-        self.noted(answer.await)
+        self.timed(sql, answer).await
     }
 
     /// The only row of a statement.
     pub async fn query_one(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
         let client = self.client();
         let answer = async { client.query_one(&client.prepare_cached(sql).await?, params).await };
-        self.noted(answer.await)
+        self.timed(sql, answer).await
     }
 
     /// Runs a statement; how many rows it touched.
     pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
         let client = self.client();
         let answer = async { client.execute(&client.prepare_cached(sql).await?, params).await };
-        self.noted(answer.await)
+        self.timed(sql, answer).await
     }
 
     /// Goes on as another tenant. Only the committer of ingest, whose batches mix tenants, has a use for it.
@@ -106,6 +110,17 @@ impl Tx {
         self.outbox_written.store(true, Relaxed);
     }
 
+    async fn timed<T>(
+        &self,
+        sql: &'static str,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        let asked = Instant::now();
+        let answer = answer.await;
+        self.metrics.answered(self.name, sql, asked.elapsed());
+        self.noted(answer)
+    }
+
     fn noted<T>(&self, answer: Result<T, tokio_postgres::Error>) -> Result<T, Error> {
         answer.map_err(|error| {
             self.failed.store(true, Relaxed);
@@ -122,9 +137,11 @@ impl Tx {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
-    async fn begin(client: Object, scope: &Scope, mode: Mode) -> Result<Self, Error> {
+    async fn begin(client: Object, db: &Db, name: &'static str, scope: &Scope, mode: Mode) -> Result<Self, Error> {
         let tx = Self {
             client: Some(client),
+            name,
+            metrics: Arc::clone(&db.0.metrics),
             failed: AtomicBool::new(false),
             outbox_written: AtomicBool::new(false),
             now: OnceLock::new(),
@@ -225,7 +242,7 @@ impl Db {
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
         let db = self.clone();
-        let detached = self.0.handle.spawn(async move {
+        let detached = async move {
             let started = Instant::now();
             let mut attempt = 1;
             loop {
@@ -241,7 +258,8 @@ impl Db {
                 db.0.metrics.ended(name, if outcome.is_ok() { "committed" } else { "failed" }, started.elapsed());
                 return outcome;
             }
-        });
+        };
+        let detached = self.0.handle.spawn(detached.in_current_span());
         match detached.await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Panicked(name).into()),
@@ -257,8 +275,10 @@ impl Db {
             Scope::Tenant(_) => &self.0.tenant,
             Scope::System(_) => &self.0.system,
         };
-        let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()))?;
-        let tx = Tx::begin(client, scope, mode).await?;
+        let asked = Instant::now();
+        let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()));
+        self.0.metrics.waited(matches!(scope, Scope::System(_)), asked.elapsed());
+        let tx = Tx::begin(client?, self, name, scope, mode).await?;
         let worked = tokio::time::timeout(self.0.tx_timeout, work(&tx)).await;
         match worked {
             Ok(Ok(value)) => {

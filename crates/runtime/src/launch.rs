@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::settings::{Environment, Loaded, load, redacted_toml};
-use crate::{Context, Running, SettingsError, reload, telemetry};
+use crate::{Context, Running, SettingsError, reload, telemetry, traces};
 
 /// Exit code for settings or arguments that cannot be used (`EX_USAGE`).
 pub const EXIT_SETTINGS: u8 = 64;
@@ -65,7 +65,7 @@ where
         print!("{}", redacted_toml(&loaded.merged));
         return ExitCode::SUCCESS;
     }
-    telemetry::init_logs();
+    telemetry::init(service, &loaded.telemetry);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -76,6 +76,7 @@ where
     };
     let ended = runtime.block_on(serve_with_reloads(service, loaded, &start, settings));
     runtime.shutdown_timeout(Duration::from_secs(1));
+    traces::flush();
     match ended {
         Ok(()) => {
             tracing::info!(service, "ended");

@@ -3,12 +3,13 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-use opentelemetry::KeyValue;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::process;
+use crate::traces::{self, Telemetry, resource};
 
 /// Upper bounds of the buckets of histograms with unit `s`: 0.5 ms to 30 s, close together where
 /// the promises are (15, 20, 50, 100 and 500 ms).
@@ -37,16 +38,13 @@ impl Metrics {
 
     fn install(service: &'static str) -> Self {
         let registry = prometheus::Registry::new();
-        let resource = Resource::builder_empty()
-            .with_service_name(service)
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
-        let builder = SdkMeterProvider::builder().with_resource(resource).with_view(buckets);
+        let builder = SdkMeterProvider::builder().with_resource(resource(service)).with_view(buckets);
         let exporter =
             opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_scope_info().build();
         match exporter {
             Ok(exporter) => {
                 opentelemetry::global::set_meter_provider(builder.with_reader(exporter).build());
+                process::observe(&opentelemetry::global::meter("goalpost"));
             }
             Err(error) => tracing::error!(%error, "no metrics"),
         }
@@ -70,8 +68,9 @@ fn buckets(instrument: &Instrument) -> Option<Stream> {
 }
 
 /// Logs to standard output: JSON, or readable lines when that is a terminal. `RUST_LOG` filters
-/// (default `info`). Panics are logged as well. Does nothing when logs are set up already.
-pub(crate) fn init_logs() {
+/// (default `info`). Panics are logged as well. Spans go to the collector that is named. Does nothing
+/// when logs are set up already.
+pub(crate) fn init(service: &'static str, telemetry: &Telemetry) {
     let filter =
         EnvFilter::builder().with_default_directive(tracing::level_filters::LevelFilter::INFO.into()).from_env_lossy();
     // lapin quotes a returned message with its payload; what else it has to say, bus says once.
@@ -83,13 +82,14 @@ pub(crate) fn init_logs() {
         Ok(directive) => filter.add_directive(directive),
         Err(_never) => filter,
     };
-    let registry = tracing_subscriber::registry().with(filter);
-    let installed = if std::io::stdout().is_terminal() {
-        registry.with(tracing_subscriber::fmt::layer().compact()).try_init()
-    } else {
-        let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
-        registry.with(json.with_current_span(false)).try_init()
+    let lines = tracing_subscriber::fmt::layer();
+    let lines = match std::io::stdout().is_terminal() {
+        true => lines.compact().boxed(),
+        false => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
+    // Each by its own filter: what is traced does not hang on what is logged.
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let installed = registry.with(traces::layer(service, telemetry)).try_init();
     if installed.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             tracing::error!(panic = %panic, "panicked");
@@ -100,6 +100,8 @@ pub(crate) fn init_logs() {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use opentelemetry::KeyValue;
+
     use super::*;
 
     #[test]

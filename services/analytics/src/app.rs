@@ -33,6 +33,7 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let operations = api::operations();
     let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &api, &keys))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
+    tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));
     let ask = move || {
         let db = db.clone();
         async move { db.self_check().await }

@@ -13,6 +13,8 @@ pub struct Settings {
     pub http: web::HttpSettings,
     /// How it ends; the runtime crate reads it.
     pub life: runtime::Life,
+    /// Where traces go; the runtime crate reads it.
+    pub telemetry: runtime::Telemetry,
     /// Its logins.
     pub database: pg::Settings,
     /// Goal statistics.

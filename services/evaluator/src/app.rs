@@ -1,6 +1,7 @@
 //! Puts the service together: ports, consumers, relay, and the order in which they end.
 
 use crate::api;
+use crate::backlog::Backlog;
 use crate::configuration::Configurations;
 use crate::consume::commands::Commands;
 use crate::consume::events_stored::EventsStored;
@@ -38,13 +39,17 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
         async move { db.self_check().await }
     };
     tasks.spawn("self_check", gate.clone().keep(ask));
-    consume(&db, &bus, settings.evaluation, &tasks, &gate);
+    consume(&db, &bus, settings.evaluation, &tasks, (&gate, &shutdown));
+    tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));
     tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()));
     Ok(())
 }
 
-fn consume(db: &Db, bus: &Bus, settings: EvaluationSettings, tasks: &Tasks, gate: &Gate) {
-    let metrics = Metrics::new();
+fn consume(db: &Db, bus: &Bus, settings: EvaluationSettings, tasks: &Tasks, (gate, shutdown): (&Gate, &Shutdown)) {
+    let (metrics, backlog) = (Metrics::new(), Backlog::default());
+    let window = u64::from(settings.prefetch) * u64::try_from(settings.consumers).unwrap_or(u64::MAX);
+    let watched = backlog.clone().watch(bus.clone(), metrics.clone(), window, shutdown.draining());
+    tasks.spawn("backlog", gate.clone().once_open(watched));
     let bounds =
         Bounds { transaction_pairs: settings.transaction_pairs, transactions_at_once: settings.transactions_at_once };
     let configurations = Arc::new(Configurations::new(db.clone(), metrics.clone(), settings.max_tenants));
@@ -58,7 +63,8 @@ fn consume(db: &Db, bus: &Bus, settings: EvaluationSettings, tasks: &Tasks, gate
     let rechecks =
         Consume { queue: Queue::EvaluatorCommands, max_messages: settings.max_rechecks, prefetch: settings.prefetch };
     spawn("commands", Arc::new(commands), rechecks);
-    let events = Arc::new(EventsStored { configurations, evaluator, metrics, max_events: settings.max_events });
+    let max_events = settings.max_events;
+    let events = Arc::new(EventsStored { configurations, evaluator, metrics, max_events, backlog });
     let chunks =
         Consume { queue: Queue::EvaluatorEvents, max_messages: settings.max_messages, prefetch: settings.prefetch };
     for _ in 0..settings.consumers {

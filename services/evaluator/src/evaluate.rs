@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use pg::{Db, Scope};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Span;
 
 /// How much is done at once.
 #[derive(Clone, Copy, Debug)]
@@ -63,13 +64,16 @@ impl Evaluator {
     /// One transaction; if the data is to blame, its halves, down to the pair that it is.
     fn part(&self, tenant: TenantId, part: Part, known: Arc<Configuration>) -> BoxFuture<'_, Vec<Failure>> {
         Box::pin(async move {
-            let error = match self.transaction(tenant.clone(), Arc::clone(&part), Arc::clone(&known)).await {
+            let (traced, spans) = traced(&part);
+            let error = match self.transaction(tenant.clone(), traced, Arc::clone(&known)).await {
                 Ok(done) => {
                     self.note(&part, &done);
                     return Vec::new();
                 }
                 Err(error) => error,
             };
+            spans.iter().for_each(|span| trace::failed(span, error.code()));
+            drop(spans);
             let messages = || part.iter().flat_map(|(_, cause)| cause.messages.iter().copied()).collect();
             if !is_poison(&error) {
                 tracing::warn!(%tenant, error = &error as &dyn std::error::Error, "nominations could not be evaluated");
@@ -108,6 +112,30 @@ impl Evaluator {
             self.metrics.latency(before + read_at.elapsed());
         }
     }
+}
+
+/// A span for every trace that the judgement of a pair belongs to; what is written goes on from within them.
+fn traced(part: &Part) -> (Part, Vec<Span>) {
+    if part.iter().all(|(_, cause)| cause.traces.is_empty()) {
+        return (Arc::clone(part), Vec::new());
+    }
+    let mut spans = Vec::new();
+    let traced = part.iter().map(|(pair, cause)| {
+        let mut cause = cause.clone();
+        for belongs in &mut cause.traces {
+            let came = Some(belongs.traceparent.as_str());
+            let workflow = tracing::field::display(pair.0);
+            let span =
+                tracing::debug_span!(target: trace::TARGET, "judge", otel.kind = "consumer", workflow_id = workflow);
+            let span = trace::continued(span, came);
+            if let Some(traceparent) = trace::passed_on(&span, came) {
+                belongs.traceparent = traceparent;
+            }
+            spans.push(span);
+        }
+        (pair.clone(), cause)
+    });
+    (traced.collect(), spans)
 }
 
 /// Whether trying again cannot help.

@@ -3,6 +3,7 @@
 mod actions;
 mod api;
 mod app;
+mod backlog;
 mod configuration;
 mod consume;
 mod end;

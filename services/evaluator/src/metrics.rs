@@ -2,7 +2,7 @@
 
 use domain::goal::GoalType;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use std::time::Duration;
 
 /// Cheap to clone.
@@ -16,13 +16,24 @@ pub struct Metrics {
     latency: Histogram<f64>,
     transactions: Counter<u64>,
     unreadable: Counter<u64>,
+    backlog_queued: Gauge<f64>,
+    backlog_held: Gauge<f64>,
 }
 
 impl Metrics {
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("goalpost.evaluator");
         let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
+        let gauge = |name: &'static str, what: &'static str| meter.f64_gauge(name).with_description(what).build();
         Self {
+            backlog_queued: gauge(
+                "goal.backlog.queued",
+                "Stored events in the queue, estimated from its messages; the same for every evaluator.",
+            ),
+            backlog_held: gauge(
+                "goal.backlog.held",
+                "Stored events that the consumers of this process have and have not judged, estimated.",
+            ),
             received: counter("goal.events.received", "Stored events taken from the bus."),
             evaluations: counter("goal.evaluations", "Enrollments judged."),
             achievements: counter("goal.achievements", "Achievements recorded, by goal type."),
@@ -39,6 +50,20 @@ impl Metrics {
                 .with_description("From the storing of an event that nominated to the commit of its judgement.")
                 .build(),
         }
+        .begun()
+    }
+
+    /// Every counter is there from the start: what has not happened is 0, and its first time is seen as an increase.
+    fn begun(self) -> Self {
+        for counter in [&self.received, &self.evaluations, &self.exits, &self.nominations] {
+            counter.add(0, &[]);
+        }
+        self.transactions.add(0, &[]);
+        self.unreadable.add(0, &[]);
+        for goal_type in GoalType::ALL {
+            self.achievements.add(0, &[KeyValue::new("goal_type", goal_type.as_str())]);
+        }
+        self
     }
 
     pub fn received(&self, events: usize) {
@@ -61,6 +86,11 @@ impl Metrics {
 
     pub fn latency(&self, latency: Duration) {
         self.latency.record(latency.as_secs_f64(), &[]);
+    }
+
+    pub fn backlog(&self, queued: f64, held: f64) {
+        self.backlog_queued.record(queued, &[]);
+        self.backlog_held.record(held, &[]);
     }
 
     pub fn unreadable_workflow(&self) {

@@ -32,6 +32,7 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     tasks.spawn("self_check", gate.keep(ask));
     let every = Duration::from_secs(settings.listeners.count_every_seconds.get());
     tasks.spawn("count_listeners", listeners::count_until(db.clone(), metrics, every, shutdown.draining()));
+    tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));
     tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()));
     Ok(())
 }

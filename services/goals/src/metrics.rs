@@ -31,6 +31,10 @@ impl Metrics {
                 "Activations that registered listeners (ok), were refused for a goal (invalid) or went wrong (failed)",
             )
             .build();
+        // There from the start, so that the first failure is seen as an increase.
+        for result in ["ok", "invalid", "failed"] {
+            registrations.add(0, &[KeyValue::new("result", result)]);
+        }
         Self { registrations, active_listeners }
     }
 

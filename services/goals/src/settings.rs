@@ -13,6 +13,8 @@ pub struct Settings {
     pub http: web::HttpSettings,
     /// The stages of the end; the runtime crate reads it.
     pub life: runtime::Life,
+    /// Where traces go; the runtime crate reads it.
+    pub telemetry: runtime::Telemetry,
     /// The two logins.
     pub database: pg::Settings,
     /// The broker.

@@ -18,6 +18,7 @@ use crate::consume::domain_events::DomainEvents;
 use crate::door::Door;
 use crate::intake::{Intake, Job};
 use crate::metrics::Metrics;
+use crate::partitions;
 use crate::schemas::Schemas;
 use crate::senders::Senders;
 use crate::settings::Settings;
@@ -79,6 +80,8 @@ impl App {
             async move { db.self_check().await }
         };
         self.tasks.spawn("self_check", self.gate.clone().keep(ask));
+        self.tasks.spawn("watch", self.db.clone().watch(self.shutdown.draining().cancelled_owned()));
+        self.tasks.spawn("watch_partitions", partitions::watch(self.db.clone(), self.shutdown.draining()));
         Ok(())
     }
 

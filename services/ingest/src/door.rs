@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::event::{Admission, Defaults, Event, Reject, Taxonomy};
 use domain::ids::{EventId, TenantId};
 use time::OffsetDateTime;
+use tracing::Instrument;
 
 use crate::batch::Verdict;
 use crate::candidate::{Candidate, ContentKey};
@@ -144,11 +145,12 @@ impl Door {
 
     async fn verdicts(&self, candidates: Vec<Candidate>, room: Room) -> Result<Vec<Verdict>, Error> {
         let events = candidates.len();
+        let span = tracing::debug_span!(target: trace::TARGET, "store", events);
         let verdicts = self.intake.submit(candidates, room).map_err(|_| {
             self.metrics.turned_away(events);
             Error::Busy
         })?;
-        match tokio::time::timeout(self.answer_timeout, verdicts).await {
+        match tokio::time::timeout(self.answer_timeout, verdicts).instrument(span).await {
             Ok(Ok(verdicts)) => Ok(verdicts),
             // Stored or not, nobody here knows: the sender asks again.
             Ok(Err(_)) | Err(_) => Err(Error::StorageAway),

@@ -12,6 +12,7 @@ mod door;
 mod error;
 mod intake;
 mod metrics;
+mod partitions;
 mod schemas;
 mod senders;
 pub mod settings;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
 use crate::batch::Verdict;
+use crate::store::partitions::Coverage;
 
 /// The instruments of the service.
 pub struct Metrics {
@@ -24,7 +25,7 @@ impl Metrics {
     pub fn new() -> Self {
         let meter = meter();
         let counter = |name, description| meter.u64_counter(name).with_description(description).build();
-        Self {
+        let metrics = Self {
             received: counter("ingest.events.received", "Events taken from a door"),
             stored: counter("ingest.events.stored", "Events stored"),
             duplicate: counter("ingest.events.duplicate", "Events that were stored already"),
@@ -36,7 +37,12 @@ impl Metrics {
                 .with_unit("s")
                 .with_description("From taking a batch to its last commit")
                 .build(),
+        };
+        // There from the start: what has not happened is 0.
+        for counter in [&metrics.received, &metrics.stored, &metrics.duplicate, &metrics.retry] {
+            counter.add(0, &[]);
         }
+        metrics
     }
 
     /// Events have come in.
@@ -78,6 +84,30 @@ impl Metrics {
     pub fn committed(&self, events: usize, took: Duration) {
         self.batch_events.record(count(events), &[]);
         self.commit_duration.record(took.as_secs_f64(), &[]);
+    }
+}
+
+/// How far the partitions reach.
+pub struct Partitions {
+    months: Gauge<i64>,
+    default_rows: Gauge<i64>,
+}
+
+impl Partitions {
+    /// The gauges, from the process's meter provider.
+    pub fn new() -> Self {
+        let meter = meter();
+        let gauge = |name, description| meter.i64_gauge(name).with_description(description).build();
+        Self {
+            months: gauge("ingest.partitions.months", "Months from this one on, without a gap, that have a partition"),
+            default_rows: gauge("ingest.partitions.default_rows", "Rows that no month's partition has taken"),
+        }
+    }
+
+    /// What was seen.
+    pub fn record(&self, coverage: &Coverage) {
+        self.months.record(coverage.months, &[]);
+        self.default_rows.record(coverage.default_rows, &[]);
     }
 }
 

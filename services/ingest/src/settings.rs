@@ -10,6 +10,8 @@ pub struct Settings {
     pub http: web::HttpSettings,
     /// The stages of the end.
     pub life: runtime::Life,
+    /// Where traces go; the runtime crate reads it.
+    pub telemetry: runtime::Telemetry,
     /// The two logins.
     pub database: pg::Settings,
     /// The broker, and which event names the queue `ingest.domain` is bound to.

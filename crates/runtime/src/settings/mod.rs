@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ::config::{Config, File, FileFormat};
 use serde::de::DeserializeOwned;
 
-use crate::Life;
+use crate::{Life, Telemetry};
 pub use environment::Environment;
 use environment::Layer;
 pub use error::SettingsError;
@@ -24,6 +24,8 @@ pub struct Loaded<S> {
     pub settings: S,
     /// The section `life`, which every service has.
     pub life: Life,
+    /// The section `telemetry`.
+    pub telemetry: Telemetry,
     /// All layers merged, for [`redacted_toml`].
     pub merged: Config,
     /// Files that secrets were read from, with what stood in them.
@@ -84,8 +86,8 @@ pub fn load<S: DeserializeOwned>(
         let candidates: Vec<String> = refused.into_iter().filter(|key| layer.may_name_a_file(key)).collect();
         if candidates.is_empty() {
             let (settings, secret_files) = (settings?, layer.secret_files);
-            let life = life(&merged)?;
-            return Ok(Loaded { settings, life, merged, secret_files });
+            let (life, telemetry) = (section(&merged, "life")?, section(&merged, "telemetry")?);
+            return Ok(Loaded { settings, life, telemetry, merged, secret_files });
         }
         from_files.extend(candidates);
     }
@@ -144,10 +146,11 @@ fn deserialize<S: DeserializeOwned>(
     }
 }
 
-fn life(merged: &Config) -> Result<Life, SettingsError> {
-    match merged.get::<Life>("life") {
-        Ok(life) => Ok(life),
-        Err(::config::ConfigError::NotFound(_)) => Ok(Life::default()),
-        Err(error) => Err(SettingsError::from_serde("life", error, |_| "the settings".to_owned())),
+/// A section that the runtime reads itself.
+fn section<T: DeserializeOwned + Default>(merged: &Config, name: &str) -> Result<T, SettingsError> {
+    match merged.get::<T>(name) {
+        Ok(section) => Ok(section),
+        Err(::config::ConfigError::NotFound(_)) => Ok(T::default()),
+        Err(error) => Err(SettingsError::from_serde(name, error, |_| "the settings".to_owned())),
     }
 }

@@ -2,6 +2,7 @@
 //! only what they nominate is looked at in the database.
 
 use super::{MALFORMED, enter, failed};
+use crate::backlog::Backlog;
 use crate::configuration::{Configurations, Fresh};
 use crate::evaluate::Evaluator;
 use crate::metrics::Metrics;
@@ -26,6 +27,7 @@ pub struct EventsStored {
     pub metrics: Metrics,
     /// Most events of one micro-batch.
     pub max_events: usize,
+    pub backlog: Backlog,
 }
 
 /// The message, as `domain::contract::EventsStored` writes it; borrowed, because most of its events concern nobody: their
@@ -80,6 +82,8 @@ impl Handler for EventsStored {
                     Err(error) => actions[place] = malformed(&error),
                 }
             }
+            let events = chunks.iter().map(|(_, chunk)| chunk.events.len()).sum();
+            let _held = self.backlog.hold(chunks.len(), events);
             for batch in micro_batches(&chunks, self.max_events) {
                 self.micro_batch(batch, &mut actions).await;
             }

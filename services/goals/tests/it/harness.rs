@@ -50,6 +50,7 @@ impl Service {
                 ..web::HttpSettings::default()
             },
             life: Life::default(),
+            telemetry: runtime::Telemetry::default(),
             database: database.settings("goals"),
             bus: bus::Settings::new(vhost.as_ref().map_or(NO_BROKER, Vhost::amqp_url)),
             listeners: ListenerSettings { count_every_seconds: NonZeroU64::MIN },

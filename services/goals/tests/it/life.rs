@@ -58,6 +58,7 @@ async fn a_database_that_is_not_as_it_must_be_ends_the_service() {
     let settings = goalpost_goals::Settings {
         http: web::HttpSettings { port: 0, admin_port: 0, ..web::HttpSettings::default() },
         life: runtime::Life::default(),
+        telemetry: runtime::Telemetry::default(),
         database: service.database.settings("goals"),
         bus: bus::Settings::new("amqp://127.0.0.1:1/%2f"),
         listeners: goalpost_goals::ListenerSettings { count_every_seconds: std::num::NonZeroU64::MIN },

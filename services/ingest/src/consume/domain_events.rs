@@ -7,6 +7,7 @@ use bus::{Action, Handler, Message};
 use domain::event::Defaults;
 use domain::fault::Fault;
 use futures_util::future::{BoxFuture, join_all};
+use tracing::Instrument;
 
 use super::spoken;
 use crate::batch::Verdict;
@@ -25,12 +26,18 @@ pub struct DomainEvents {
 impl Handler for DomainEvents {
     fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
         // Together, so that the committers store them together.
-        Box::pin(join_all(messages.iter().map(|message| self.handle_one(message))))
+        Box::pin(join_all(messages.iter().map(|message| {
+            let came = message.traceparent.as_deref();
+            let span = tracing::debug_span!(target: trace::TARGET, "process ingest.domain", otel.kind = "consumer");
+            let span = trace::continued(span, came);
+            let traceparent = trace::passed_on(&span, came);
+            self.handle_one(message, traceparent).instrument(span)
+        })))
     }
 }
 
 impl DomainEvents {
-    async fn handle_one(&self, message: &Message) -> Action {
+    async fn handle_one(&self, message: &Message, traceparent: Option<String>) -> Action {
         if message.body.len() > self.max_bytes {
             let cause =
                 format!("the message is {} bytes, and at most {} are taken", message.body.len(), self.max_bytes);
@@ -41,7 +48,7 @@ impl DomainEvents {
             Err(fault) => return dead(&fault),
         };
         match self.senders.tenant(&spoken.tenant_id).await {
-            Ok(Some(tenant)) => match self.store(&tenant, &spoken.raw_event, message).await {
+            Ok(Some(tenant)) => match self.store(&tenant, &spoken.raw_event, traceparent.as_deref()).await {
                 Ok(action) => action,
                 Err(error) => Action::Retry(error.to_string()),
             },
@@ -53,10 +60,10 @@ impl DomainEvents {
         }
     }
 
-    async fn store(&self, tenant: &Tenant, raw_event: &str, message: &Message) -> Result<Action, Error> {
+    async fn store(&self, tenant: &Tenant, raw_event: &str, traceparent: Option<&str>) -> Result<Action, Error> {
         let room = self.door.intake.reserve(raw_event.len()).map_err(|_| Error::Busy)?;
         let admitted = self.door.admit(tenant, None, &Defaults::default(), std::iter::once(raw_event));
-        let admitted = admitted.in_trace(message.traceparent.as_deref());
+        let admitted = admitted.in_trace(traceparent);
         let told = self.door.store(admitted, room).await?;
         Ok(match told.into_iter().next().map(|told| told.verdict) {
             Some(Verdict::Accepted | Verdict::Duplicate) => Action::Ack,

@@ -1,6 +1,7 @@
 //! Every statement against the migrated schema, as the role that runs it.
 
 use goalpost_ingest::store::STATEMENTS;
+use goalpost_ingest::store::partitions::COVERAGE;
 use testkit::Database;
 
 #[tokio::test]
@@ -10,6 +11,18 @@ async fn every_statement_is_prepared_by_the_service_role() {
     for sql in STATEMENTS {
         client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
+}
+
+#[tokio::test]
+async fn months_count_up_to_the_first_that_has_no_partition() {
+    let database = Database::create().await.unwrap();
+    let system = database.login("goalpost_ingest_system").await.unwrap();
+    let months = async || -> i64 { system.query_one(COVERAGE, &[]).await.unwrap().get(0) };
+    assert_eq!(months().await, 4, "this month and the three that are made ahead");
+    let drop = "DO $$ BEGIN EXECUTE format('DROP TABLE ingest.%I', \
+                'events_raw_' || to_char((now() AT TIME ZONE 'UTC') + interval '2 months', 'YYYYMM')); END $$";
+    database.superuser().await.unwrap().execute(drop, &[]).await.unwrap();
+    assert_eq!(months().await, 2);
 }
 
 #[tokio::test]
