@@ -11,6 +11,7 @@ use devstack::{Options, Stack};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Client, Url};
+use testkit::proxy::Proxy;
 use tokio_postgres::NoTls;
 use web::secret::{Prefix, mint};
 
@@ -33,9 +34,15 @@ pub struct Cluster {
     pub replicas: Vec<Replica>,
     pub http: Client,
     pub operator_key: String,
-    /// Set for every service that is started from now on.
-    pub environment: BTreeMap<String, String>,
+    /// Between each replica and its servers, if there are any.
+    proxies: Option<BTreeMap<String, Proxies>>,
     _dir: tempfile::TempDir,
+}
+
+/// What stands before PostgreSQL and before RabbitMQ for one replica.
+pub struct Proxies {
+    pub postgres: Proxy,
+    pub rabbitmq: Proxy,
 }
 
 /// Beside the directory `deps` of this test.
@@ -48,7 +55,8 @@ pub fn program() -> PathBuf {
 
 impl Cluster {
     /// Both servers, migrated, and one replica of each service.
-    pub async fn start() -> Self {
+    /// `proxied`: every service reaches them through proxies of its own.
+    pub async fn start(proxied: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The servers' users must be able to enter it.
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -62,7 +70,7 @@ impl Cluster {
             replicas: Vec::new(),
             http,
             operator_key: String::new(),
-            environment: BTreeMap::new(),
+            proxies: proxied.then(BTreeMap::new),
             _dir: dir,
         };
         cluster.migrate().await;
@@ -90,20 +98,28 @@ impl Cluster {
     pub async fn add(&mut self, service: &'static str) {
         let name = format!("{service}-{}", self.of(service).count() + 1);
         let (port, admin_port) = (self.stack.port(&name).unwrap(), self.stack.port(&format!("{name}-admin")).unwrap());
+        let [mut own, mut system] = [service.to_owned(), format!("{service}_system")].map(|login| self.login(&login));
+        let mut amqp_url = self.stack.amqp_url().to_owned();
+        if let Some(proxies) = &mut self.proxies {
+            let postgres = Proxy::before(&own).await.unwrap();
+            let rabbitmq = Proxy::before(&amqp_url).await.unwrap();
+            [own, system] = [own, system].map(|url| postgres.through(&url).unwrap());
+            amqp_url = rabbitmq.through(&amqp_url).unwrap();
+            proxies.insert(name.clone(), Proxies { postgres, rabbitmq });
+        }
         let mut env: BTreeMap<String, String> = [
             ("GOALPOST__HTTP__PORT", port.to_string()),
             ("GOALPOST__HTTP__ADMIN_PORT", admin_port.to_string()),
-            ("GOALPOST__DATABASE__URL", self.login(service)),
-            ("GOALPOST__DATABASE__SYSTEM_URL", self.login(&format!("{service}_system"))),
+            ("GOALPOST__DATABASE__URL", own),
+            ("GOALPOST__DATABASE__SYSTEM_URL", system),
             ("GOALPOST__LIFE__GRACE_SECONDS", "0".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         // A service refuses settings that it does not know.
         if service != "analytics" {
-            env.insert("GOALPOST__BUS__URL".to_owned(), self.stack.amqp_url().to_owned());
+            env.insert("GOALPOST__BUS__URL".to_owned(), amqp_url);
         }
-        env.extend(self.environment.clone());
         let env: Vec<_> = env.into_iter().collect();
         let command: [OsString; 3] = [program().into(), "serve".into(), service.into()];
         self.stack.spawn_service(&name, &command, &env).await.unwrap();
@@ -121,6 +137,15 @@ impl Cluster {
 
     pub fn of(&self, service: &str) -> impl Iterator<Item = &Replica> {
         self.replicas.iter().filter(move |replica| replica.service == service)
+    }
+
+    /// What stands between a replica and its servers.
+    pub fn proxies(&self, name: &str) -> Option<&Proxies> {
+        self.proxies.as_ref()?.get(name)
+    }
+
+    pub fn is_proxied(&self) -> bool {
+        self.proxies.is_some()
     }
 
     fn login(&self, login: &str) -> String {

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use devstack::PostgresStop;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use testkit::proxy::{self, Act, Frame, Rule};
 
 use crate::cluster::Cluster;
 
@@ -12,6 +15,8 @@ use crate::cluster::Cluster;
 const AWAY: Duration = Duration::from_secs(60);
 const HUNG: Duration = Duration::from_secs(25);
 const BLOCKED: Duration = Duration::from_secs(8);
+/// For the message to come at which the connection is cut.
+const CUT_LIMIT: Duration = Duration::from_secs(40);
 const FROZEN: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +33,47 @@ pub enum Fault {
     BrokerHung,
     PostgresFast,
     PostgresImmediate,
+    /// Every session of the services is ended by the server.
+    SessionsEnded,
+    /// Every connection to the broker is closed by it.
+    ConnectionsClosed,
+    /// A connection of a replica of this service ends, or falls silent, at this message.
+    Cut(&'static str, Boundary, Act),
     /// Messages of `evaluator.events` come up to five times and in another order.
     Shuffled,
     /// Messages that nobody can read.
     Poison,
+}
+
+/// Where a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    Commit,
+    CommitAnswer,
+    AnyOfPostgres,
+    Confirm,
+    Delivery,
+    Acknowledgement,
+    AnyOfRabbitmq,
+}
+
+impl Boundary {
+    fn is_of_postgres(self) -> bool {
+        matches!(self, Self::Commit | Self::CommitAnswer | Self::AnyOfPostgres)
+    }
+
+    fn rule(self, act: Act, rng: &mut StdRng) -> Rule {
+        let (matches, most): (fn(&Frame<'_>) -> bool, u64) = match self {
+            Self::Commit => (proxy::asks_to_commit, 6),
+            Self::CommitAnswer => (proxy::has_committed, 6),
+            Self::Confirm => (proxy::confirms, 6),
+            Self::Delivery => (proxy::delivers, 6),
+            Self::Acknowledgement => (proxy::acknowledges, 6),
+            Self::AnyOfPostgres => (|_| true, 400),
+            Self::AnyOfRabbitmq => (|_| true, 60),
+        };
+        Rule::new(act, matches).nth(rng.random_range(1..=most))
+    }
 }
 
 /// A fault as it is run.
@@ -48,12 +90,24 @@ pub struct Scenario {
     pub is_sampled: bool,
 }
 
+impl Scenario {
+    pub fn is_proxied(&self) -> bool {
+        matches!(self.fault, Fault::Cut(..))
+    }
+}
+
 const fn of(name: &'static str, fault: Fault, hits: u32, is_sampled: bool) -> Scenario {
     Scenario { name, fault, hits, evaluators: 1, ingests: 1, is_sampled }
 }
 
+/// A replica reaches its servers through a proxy, and some of its connections end there.
+const fn cut(name: &'static str, service: &'static str, at: Boundary, act: Act, is_sampled: bool) -> Scenario {
+    let hits = if matches!(act, Act::Silence) { 1 } else { 4 };
+    of(name, Fault::Cut(service, at, act), hits, is_sampled)
+}
+
 /// All there are; those with more replicas come last, because replicas are only ever added.
-pub const SCENARIOS: [Scenario; 20] = [
+pub const SCENARIOS: [Scenario; 38] = [
     of("none", Fault::None, 0, false),
     of("evaluator killed", Fault::Signal("evaluator", Signal::SIGKILL), 3, true),
     of("evaluator terminated", Fault::Signal("evaluator", Signal::SIGTERM), 2, false),
@@ -69,6 +123,8 @@ pub const SCENARIOS: [Scenario; 20] = [
     of("broker hung", Fault::BrokerHung, 1, false),
     of("postgres fast", Fault::PostgresFast, 1, true),
     of("postgres immediate", Fault::PostgresImmediate, 1, true),
+    of("sessions ended", Fault::SessionsEnded, 4, false),
+    of("connections closed", Fault::ConnectionsClosed, 3, false),
     of("shuffled", Fault::Shuffled, 1, false),
     of("poison", Fault::Poison, 1, false),
     Scenario { evaluators: 2, ..of("two evaluators killed", Fault::Signal("evaluator", Signal::SIGKILL), 4, false) },
@@ -82,6 +138,22 @@ pub const SCENARIOS: [Scenario; 20] = [
         ingests: 2,
         ..of("two ingests killed", Fault::Signal("ingest", Signal::SIGKILL), 4, false)
     },
+    cut("ingest: commit answer lost", "ingest", Boundary::CommitAnswer, Act::CutBefore, true),
+    cut("ingest: commit lost", "ingest", Boundary::Commit, Act::CutBefore, false),
+    cut("ingest: commit answer hangs", "ingest", Boundary::CommitAnswer, Act::Silence, false),
+    cut("ingest: postgres cut", "ingest", Boundary::AnyOfPostgres, Act::CutBefore, false),
+    cut("ingest: postgres cut after", "ingest", Boundary::AnyOfPostgres, Act::CutAfter, false),
+    cut("ingest: confirm lost", "ingest", Boundary::Confirm, Act::CutBefore, false),
+    cut("ingest: confirm hangs", "ingest", Boundary::Confirm, Act::Silence, false),
+    cut("ingest: broker cut", "ingest", Boundary::AnyOfRabbitmq, Act::CutBefore, false),
+    cut("evaluator: commit answer lost", "evaluator", Boundary::CommitAnswer, Act::CutBefore, false),
+    cut("evaluator: commit lost", "evaluator", Boundary::Commit, Act::CutBefore, false),
+    cut("evaluator: commit answer hangs", "evaluator", Boundary::CommitAnswer, Act::Silence, false),
+    cut("evaluator: postgres cut", "evaluator", Boundary::AnyOfPostgres, Act::CutBefore, false),
+    cut("evaluator: confirm lost", "evaluator", Boundary::Confirm, Act::CutBefore, false),
+    cut("evaluator: delivery lost", "evaluator", Boundary::Delivery, Act::CutBefore, false),
+    cut("evaluator: ack lost", "evaluator", Boundary::Acknowledgement, Act::CutBefore, true),
+    cut("evaluator: broker cut", "evaluator", Boundary::AnyOfRabbitmq, Act::CutBefore, false),
 ];
 
 /// By what it is seen that the work goes on.
@@ -96,7 +168,7 @@ pub enum Sign {
 impl Fault {
     pub fn sign(self) -> Sign {
         match self {
-            Self::Signal("ingest", _) => Sign::Stored,
+            Self::Signal("ingest", _) | Self::Cut("ingest", _, _) => Sign::Stored,
             Self::Signal("goals" | "analytics", _) => Sign::Ready,
             _ => Sign::Achieved,
         }
@@ -107,12 +179,15 @@ impl Fault {
         match self {
             Self::None | Self::Freeze(_) | Self::Poison => false,
             Self::Signal(service, signal) => signal == Signal::SIGKILL && ["evaluator", "ingest"].contains(&service),
+            // A service that has nothing under way at the moment has nothing delivered again.
+            Self::Cut(_, at, _) => matches!(at, Boundary::Confirm | Boundary::Acknowledgement | Boundary::CommitAnswer),
             _ => true,
         }
     }
 
-    /// Makes it happen to its end, and says when that was. `choice` picks the replica.
-    pub async fn inject(self, cluster: &mut Cluster, choice: usize) -> Instant {
+    /// Makes it happen to its end, and says when that was.
+    pub async fn inject(self, cluster: &mut Cluster, rng: &mut StdRng) -> Instant {
+        let choice = rng.random_range(0..60);
         match self {
             Self::None | Self::Shuffled | Self::Poison => {}
             Self::Signal(service, signal) => {
@@ -124,6 +199,25 @@ impl Fault {
                 let pid = cluster.signal(&name, Signal::SIGSTOP).await;
                 tokio::time::sleep(FROZEN).await;
                 resume(pid);
+            }
+            Self::SessionsEnded => {
+                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'goalpost%'";
+                cluster.database().await.query(end, &[]).await.unwrap();
+            }
+            Self::ConnectionsClosed => {
+                cluster.stack.rabbitmqctl(&["close_all_connections", "--vhost", "/", "a fault"]).await.unwrap();
+            }
+            Self::Cut(service, at, act) => {
+                let name = nth(cluster, service, choice);
+                let proxies = cluster.proxies(&name).unwrap();
+                let proxy = if at.is_of_postgres() { &proxies.postgres } else { &proxies.rabbitmq };
+                let rule = proxy.rule(at.rule(act, rng));
+                let begin = Instant::now();
+                while rule.acted() == 0 {
+                    assert!(begin.elapsed() < CUT_LIMIT, "{at:?} never came at {name}: {} seen", rule.seen());
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                proxy.pass();
             }
             Self::BrokerKilled | Self::BrokerStopped | Self::BrokerAway => {
                 cluster.stack.stop_rabbitmq(self != Self::BrokerKilled).await.unwrap();

@@ -127,8 +127,7 @@ async fn faults(
         if hit + 1 == scenario.hits {
             workload.awaits_faults.set(false);
         }
-        let choice = rng.random_range(0..60);
-        let end = scenario.fault.inject(cluster, choice).await;
+        let end = scenario.fault.inject(cluster, &mut rng).await;
         match recovery(cluster, scenario.fault, tenant, end).await {
             Some(recovery) => recoveries.push(recovery),
             None => wrong.push(format!("no progress within {} s of the fault's end", RECOVERY_LIMIT.as_secs())),

@@ -12,7 +12,7 @@ use crate::run::{Outcome, Size, run};
 
 /// Of `make test`: a run of each sampled fault takes 8 to 20 s.
 const SAMPLE: Size = Size { customers: 600, over: Duration::from_secs(4) };
-const SWEEP: Size = Size { customers: 1_500, over: Duration::from_secs(8) };
+const SWEEP: Size = Size { customers: 1_000, over: Duration::from_secs(6) };
 /// How many of the things that are wrong are told of each run.
 const TOLD: usize = 12;
 
@@ -68,9 +68,13 @@ impl Plan {
     pub async fn run(&self) -> Table {
         println!("SEED={}", self.seed);
         let begin = Instant::now();
-        let mut cluster = Cluster::start().await;
+        let mut cluster = Cluster::start(self.scenarios[0].is_proxied()).await;
         let mut table = Table { seed: self.seed, lines: Vec::new(), implies_redelivery: false };
         for scenario in &self.scenarios {
+            if cluster.is_proxied() != scenario.is_proxied() {
+                cluster.stop().await;
+                cluster = Cluster::start(scenario.is_proxied()).await;
+            }
             let mut line = Line { name: scenario.name, runs: 0, outcomes: Vec::new(), broken: Vec::new() };
             for number in 0..self.runs {
                 if self.until.is_some_and(|until| begin.elapsed() > until) {
@@ -93,7 +97,7 @@ impl Plan {
                         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
                         line.broken.push(format!("{} SEED={seed}: {}", scenario.name, text.unwrap_or_default()));
                         cluster.stop().await;
-                        cluster = Cluster::start().await;
+                        cluster = Cluster::start(scenario.is_proxied()).await;
                     }
                 }
             }
