@@ -15,6 +15,8 @@ use testkit::proxy::Proxy;
 use tokio_postgres::NoTls;
 use web::secret::{Prefix, mint};
 
+use crate::crash::SERVE;
+
 const READY_LIMIT: Duration = Duration::from_secs(90);
 const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
 
@@ -36,7 +38,7 @@ pub struct Cluster {
     pub operator_key: String,
     /// Between each replica and its servers, if there are any.
     proxies: Option<BTreeMap<String, Proxies>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What stands before PostgreSQL and before RabbitMQ for one replica.
@@ -62,7 +64,7 @@ impl Cluster {
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
         let options = Options::ephemeral(dir.path().join("home"))
             .with_guard_program(program())
-            .with_settled_after(Duration::from_millis(500));
+            .with_settled_after(Duration::from_millis(200));
         let stack = Stack::start(options).await.unwrap();
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         let mut cluster = Self {
@@ -71,7 +73,7 @@ impl Cluster {
             http,
             operator_key: String::new(),
             proxies: proxied.then(BTreeMap::new),
-            _dir: dir,
+            dir,
         };
         cluster.migrate().await;
         for service in SERVICES {
@@ -121,7 +123,9 @@ impl Cluster {
             env.insert("GOALPOST__BUS__URL".to_owned(), amqp_url);
         }
         let env: Vec<_> = env.into_iter().collect();
-        let command: [OsString; 3] = [program().into(), "serve".into(), service.into()];
+        let flag = self.flag(&name).into_os_string();
+        let command: [OsString; 7] =
+            ["sh".into(), "-c".into(), SERVE.into(), "serve".into(), program().into(), service.into(), flag];
         self.stack.spawn_service(&name, &command, &env).await.unwrap();
         let at = |port: u16| format!("http://127.0.0.1:{port}");
         self.replicas.push(Replica { name, service, url: at(port), admin_url: at(admin_port) });
@@ -137,6 +141,11 @@ impl Cluster {
 
     pub fn of(&self, service: &str) -> impl Iterator<Item = &Replica> {
         self.replicas.iter().filter(move |replica| replica.service == service)
+    }
+
+    /// The file that arms a crash point of a replica.
+    pub fn flag(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.crash"))
     }
 
     /// What stands between a replica and its servers.

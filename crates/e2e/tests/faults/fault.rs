@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use testkit::proxy::{self, Act, Frame, Rule};
 
 use crate::cluster::Cluster;
+use crate::{crash, meddler};
 
 /// How long a stopped broker stays away, a hung one hangs, a blocked one blocks.
 const AWAY: Duration = Duration::from_secs(60);
@@ -17,6 +18,8 @@ const HUNG: Duration = Duration::from_secs(25);
 const BLOCKED: Duration = Duration::from_secs(8);
 /// For the message to come at which the connection is cut.
 const CUT_LIMIT: Duration = Duration::from_secs(40);
+/// For a message that ends processes to be given up: twenty deliveries, and as many starts.
+const DEADLY_LIMIT: Duration = Duration::from_secs(180);
 const FROZEN: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,10 @@ pub enum Fault {
     ConnectionsClosed,
     /// A connection of a replica of this service ends, or falls silent, at this message.
     Cut(&'static str, Boundary, Act),
+    /// A replica of this service ends (or panics) at a named place in its code.
+    Crash(&'static str, &'static str),
+    /// A message that ends (or panics) whoever handles it.
+    Deadly(&'static str),
     /// Messages of `evaluator.events` come up to five times and in another order.
     Shuffled,
     /// Messages that nobody can read.
@@ -88,6 +95,8 @@ pub struct Scenario {
     pub ingests: usize,
     /// In `make test`.
     pub is_sampled: bool,
+    /// Over how many times the usual time the work is spread.
+    pub slower: u32,
 }
 
 impl Scenario {
@@ -97,7 +106,7 @@ impl Scenario {
 }
 
 const fn of(name: &'static str, fault: Fault, hits: u32, is_sampled: bool) -> Scenario {
-    Scenario { name, fault, hits, evaluators: 1, ingests: 1, is_sampled }
+    Scenario { name, fault, hits, evaluators: 1, ingests: 1, is_sampled, slower: 1 }
 }
 
 /// A replica reaches its servers through a proxy, and some of its connections end there.
@@ -106,8 +115,13 @@ const fn cut(name: &'static str, service: &'static str, at: Boundary, act: Act, 
     of(name, Fault::Cut(service, at, act), hits, is_sampled)
 }
 
+/// Six places of one service in each run.
+const fn crash(name: &'static str, service: &'static str, act: &'static str, is_sampled: bool) -> Scenario {
+    Scenario { slower: 3, ..of(name, Fault::Crash(service, act), 6, is_sampled) }
+}
+
 /// All there are; those with more replicas come last, because replicas are only ever added.
-pub const SCENARIOS: [Scenario; 38] = [
+pub const SCENARIOS: [Scenario; 45] = [
     of("none", Fault::None, 0, false),
     of("evaluator killed", Fault::Signal("evaluator", Signal::SIGKILL), 3, true),
     of("evaluator terminated", Fault::Signal("evaluator", Signal::SIGTERM), 2, false),
@@ -127,6 +141,13 @@ pub const SCENARIOS: [Scenario; 38] = [
     of("connections closed", Fault::ConnectionsClosed, 3, false),
     of("shuffled", Fault::Shuffled, 1, false),
     of("poison", Fault::Poison, 1, false),
+    of("message that panics", Fault::Deadly("panic"), 1, false),
+    of("message that ends processes", Fault::Deadly("abort"), 1, false),
+    crash("ingest: crash points", "ingest", "abort", false),
+    crash("ingest: panic points", "ingest", "panic", false),
+    crash("evaluator: crash points", "evaluator", "abort", false),
+    crash("evaluator: panic points", "evaluator", "panic", false),
+    of("goals: crash points", Fault::Crash("goals", "abort"), 1, false),
     Scenario { evaluators: 2, ..of("two evaluators killed", Fault::Signal("evaluator", Signal::SIGKILL), 4, false) },
     Scenario {
         evaluators: 3,
@@ -168,16 +189,21 @@ pub enum Sign {
 impl Fault {
     pub fn sign(self) -> Sign {
         match self {
-            Self::Signal("ingest", _) | Self::Cut("ingest", _, _) => Sign::Stored,
-            Self::Signal("goals" | "analytics", _) => Sign::Ready,
+            Self::Signal("ingest", _) | Self::Cut("ingest", ..) | Self::Crash("ingest", _) => Sign::Stored,
+            Self::Signal("goals" | "analytics", _) | Self::Crash("goals", _) => Sign::Ready,
             _ => Sign::Achieved,
         }
+    }
+
+    /// How many dead letters come of it.
+    pub fn letters(self) -> usize {
+        usize::from(matches!(self, Self::Deadly(_)))
     }
 
     /// Whether a run of it shows that something is delivered again.
     pub fn implies_redelivery(self) -> bool {
         match self {
-            Self::None | Self::Freeze(_) | Self::Poison => false,
+            Self::None | Self::Freeze(_) | Self::Poison | Self::Deadly(_) | Self::Crash("goals", _) => false,
             Self::Signal(service, signal) => signal == Signal::SIGKILL && ["evaluator", "ingest"].contains(&service),
             // A service that has nothing under way at the moment has nothing delivered again.
             Self::Cut(_, at, _) => matches!(at, Boundary::Confirm | Boundary::Acknowledgement | Boundary::CommitAnswer),
@@ -186,7 +212,8 @@ impl Fault {
     }
 
     /// Makes it happen to its end, and says when that was.
-    pub async fn inject(self, cluster: &mut Cluster, rng: &mut StdRng) -> Instant {
+    /// `turn` counts the faults of all runs of one sweep.
+    pub async fn inject(self, cluster: &mut Cluster, rng: &mut StdRng, turn: usize) -> Result<Instant, String> {
         let choice = rng.random_range(0..60);
         match self {
             Self::None | Self::Shuffled | Self::Poison => {}
@@ -214,11 +241,19 @@ impl Fault {
                 let rule = proxy.rule(at.rule(act, rng));
                 let begin = Instant::now();
                 while rule.acted() == 0 {
-                    assert!(begin.elapsed() < CUT_LIMIT, "{at:?} never came at {name}: {} seen", rule.seen());
+                    if begin.elapsed() > CUT_LIMIT {
+                        proxy.pass();
+                        return Err(format!("{at:?} never came at {name}: {} seen", rule.seen()));
+                    }
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 proxy.pass();
             }
+            Self::Crash(service, act) => {
+                let (point, hit) = crash::at_turn(service, turn);
+                return crash::provoke(cluster, &nth(cluster, service, choice), point, hit, act).await;
+            }
+            Self::Deadly(act) => deadly(cluster, act).await?,
             Self::BrokerKilled | Self::BrokerStopped | Self::BrokerAway => {
                 cluster.stack.stop_rabbitmq(self != Self::BrokerKilled).await.unwrap();
                 if self == Self::BrokerAway {
@@ -241,8 +276,31 @@ impl Fault {
             Self::PostgresFast => cluster.stack.restart_postgres(PostgresStop::Fast).await.unwrap(),
             Self::PostgresImmediate => cluster.stack.restart_postgres(PostgresStop::Immediate).await.unwrap(),
         }
-        Instant::now()
+        Ok(Instant::now())
     }
+}
+
+/// Sends a message that is deadly to evaluators, and waits until it has been given up.
+async fn deadly(cluster: &Cluster, act: &str) -> Result<(), String> {
+    const TEXT: &str = "deadly-to-evaluators";
+    const LETTERS: &str = "SELECT count(*) FROM evaluator.dead_letters WHERE position($1::text::bytea IN payload) > 0";
+    let letters = async || {
+        let database = cluster.database().await;
+        database.query_one(LETTERS, &[&TEXT]).await.unwrap().get::<_, i64>(0)
+    };
+    let before = letters().await;
+    crash::poison(cluster, "evaluator", Some(&format!("{TEXT}={act}"))).await;
+    let body = format!(r#"{{"version": 1, "tenant_id": "{TEXT}", "events": []}}"#);
+    meddler::publish(cluster, "amq.default", "evaluator.events", &body).await;
+    let begin = Instant::now();
+    while letters().await == before {
+        if begin.elapsed() > DEADLY_LIMIT {
+            return Err(format!("I16: a message that makes processes {act} is not given up"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    crash::poison(cluster, "evaluator", None).await;
+    Ok(())
 }
 
 fn nth(cluster: &Cluster, service: &str, choice: usize) -> String {

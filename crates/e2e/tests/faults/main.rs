@@ -6,6 +6,7 @@ mod checker;
 mod checker_tests;
 mod client;
 mod cluster;
+mod crash;
 mod facts;
 mod fault;
 mod ledger;

@@ -18,8 +18,7 @@ const WINDOW: usize = 24;
 
 pub struct Meddler {
     fault: Fault,
-    http: Client,
-    api: String,
+    publisher: Publisher,
     /// A queue that gets every `events.stored` as well.
     copies: Option<Shadow>,
 }
@@ -61,8 +60,7 @@ impl Meddler {
             }
             _ => None,
         };
-        let api = format!("{}/api", cluster.management_url());
-        Self { fault, http: cluster.http.clone(), api, copies }
+        Self { fault, publisher: Publisher::of(cluster), copies }
     }
 
     /// Until the work has been sent.
@@ -88,7 +86,7 @@ impl Meddler {
                 held.shuffle(rng);
                 let message = held.pop().unwrap();
                 let id = message.message_id.map(|id| id.to_string());
-                self.publish("amq.default", "evaluator.events", &message.body, id).await;
+                self.publisher.publish("amq.default", "evaluator.events", &message.body, id).await;
                 meddled.copies += 1;
             }
             if is_last {
@@ -107,12 +105,30 @@ impl Meddler {
             let mut poison = POISON;
             poison.shuffle(rng);
             for (queue, exchange, key, body) in poison {
-                self.publish(exchange, key, body, None).await;
+                self.publisher.publish(exchange, key, body, None).await;
                 meddled.letters += 1;
                 meddled.queues.push(queue);
             }
         }
         meddled
+    }
+
+    pub async fn end(self) {
+        if let Some(copies) = self.copies {
+            copies.end().await;
+        }
+    }
+}
+
+/// Publishes through the management API: a stranger to the code that is tested.
+struct Publisher {
+    http: Client,
+    api: String,
+}
+
+impl Publisher {
+    fn of(cluster: &Cluster) -> Self {
+        Self { http: cluster.http.clone(), api: format!("{}/api", cluster.management_url()) }
     }
 
     async fn publish(&self, exchange: &str, key: &str, body: &str, message_id: Option<String>) {
@@ -127,12 +143,11 @@ impl Meddler {
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["routed"], true);
     }
+}
 
-    pub async fn end(self) {
-        if let Some(copies) = self.copies {
-            copies.end().await;
-        }
-    }
+/// One message of no particular id.
+pub async fn publish(cluster: &Cluster, exchange: &str, key: &str, body: &str) {
+    Publisher::of(cluster).publish(exchange, key, body, None).await;
 }
 
 impl Meddled {

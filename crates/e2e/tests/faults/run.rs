@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -13,7 +12,7 @@ use crate::cluster::{Cluster, connect};
 use crate::facts;
 use crate::fault::{Fault, Scenario, Sign};
 use crate::meddler::Meddler;
-use crate::purchases::Aim;
+use crate::purchases::{Aim, reached};
 use crate::rest::rest;
 use crate::shadow::Shadow;
 use crate::workload::Workload;
@@ -47,7 +46,7 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     let begin = Instant::now();
     cluster.scale("evaluator", scenario.evaluators).await;
     cluster.scale("ingest", scenario.ingests).await;
-    let workload = Workload::plan(size.customers, size.over, seed);
+    let workload = Workload::plan(size.customers, size.over * scenario.slower, seed);
     let tenant = Tenant::make(cluster).await;
     let shadow = Shadow::bind(&cluster.http, cluster.management_url(), &format!("shadow.{}", tenant.id)).await;
     let known_letters = facts::all(&mut cluster.database().await, &tenant.id).await.unwrap().dead_letters.len();
@@ -80,7 +79,7 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
         workflows: &tenant.workflows,
         goals: &tenant.goals,
         statistics,
-        dead_letters: known_letters + meddled.letters,
+        dead_letters: known_letters + meddled.letters + scenario.fault.letters(),
     };
     let mut judgement = judge(&expected, &workload.ledger.borrow(), &facts, &log);
     judgement.wrong.extend(wrong.take());
@@ -127,9 +126,18 @@ async fn faults(
         if hit + 1 == scenario.hits {
             workload.awaits_faults.set(false);
         }
-        let end = scenario.fault.inject(cluster, &mut rng).await;
-        match recovery(cluster, scenario.fault, tenant, end).await {
+        let turn = usize::try_from(seed % 1_000_000 * u64::from(scenario.hits) + u64::from(hit)).unwrap();
+        let end = match scenario.fault.inject(cluster, &mut rng, turn).await {
+            Ok(end) => end,
+            Err(failure) => {
+                wrong.push(failure);
+                continue;
+            }
+        };
+        match recovery(cluster, scenario.fault, workload, tenant, end).await {
             Some(recovery) => recoveries.push(recovery),
+            // All had been done before the fault was over.
+            None if is_done(cluster, workload, tenant).await => {}
             None => wrong.push(format!("no progress within {} s of the fault's end", RECOVERY_LIMIT.as_secs())),
         }
     }
@@ -137,10 +145,29 @@ async fn faults(
     (recoveries, wrong)
 }
 
+/// Whether every goal that the file gives has been achieved.
+async fn is_done(cluster: &Cluster, workload: &Workload, tenant: &Tenant) -> bool {
+    let database = cluster.database().await;
+    for aim in [Aim::Big, Aim::Both] {
+        let all: usize = reached(aim, &workload.purchases).values().map(Vec::len).sum();
+        let done = facts::achieved(&database, tenant.workflow(aim)).await.unwrap();
+        if done != i64::try_from(all).unwrap() {
+            return false;
+        }
+    }
+    true
+}
+
 /// From the end of a fault to the next sign of progress.
-async fn recovery(cluster: &Cluster, fault: Fault, tenant: &Tenant, end: Instant) -> Option<Duration> {
+async fn recovery(
+    cluster: &Cluster,
+    fault: Fault,
+    workload: &Workload,
+    tenant: &Tenant,
+    end: Instant,
+) -> Option<Duration> {
     let sign = fault.sign();
-    if let (Sign::Ready, Fault::Signal(_, Signal::SIGKILL)) = (sign, fault) {
+    if sign == Sign::Ready {
         // It takes a moment to be gone.
         tokio::time::sleep(Duration::from_millis(20)).await;
         cluster.ready().await;
@@ -158,6 +185,9 @@ async fn recovery(cluster: &Cluster, fault: Fault, tenant: &Tenant, end: Instant
     while end.elapsed() < RECOVERY_LIMIT {
         if count().await > before {
             return Some(end.elapsed());
+        }
+        if workload.finished.get() && is_done(cluster, workload, tenant).await {
+            return None;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -18,8 +18,10 @@ use crate::purchases::{Aim, Purchase, first_days, reached};
 const SENDERS: usize = 4;
 const EVENTS_OF_A_REQUEST: usize = 20;
 const ENROLLED_AT_ONCE: usize = 40;
-/// While faults are still to come, so much of the work is held back.
-const HELD_BACK: f64 = 0.15;
+/// While faults are still to come, the work goes on slowly from here, and stops there.
+const SLOW_FROM: f64 = 0.7;
+const STOP_AT: f64 = 0.88;
+const SLOW: Duration = Duration::from_millis(1200);
 
 /// One thing that the client does.
 #[derive(Clone, Debug)]
@@ -115,13 +117,14 @@ impl Workload {
 
     async fn sender(&self, tenant: &Tenant, database_url: &str) {
         loop {
-            if self.awaits_faults.get() && self.begun() > 1.0 - HELD_BACK {
+            if self.awaits_faults.get() && self.begun() > STOP_AT {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
             let Some(step) = self.steps.borrow_mut().pop_front() else { return };
             self.take(&step, tenant, database_url).await;
-            tokio::time::sleep(self.pace).await;
+            let is_slow = self.awaits_faults.get() && self.begun() > SLOW_FROM;
+            tokio::time::sleep(if is_slow { SLOW } else { self.pace }).await;
         }
     }
 

@@ -1,0 +1,105 @@
+//! The named places of `goalpost-crash`, and how one of them is armed for a single life of a process.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::cluster::Cluster;
+
+/// Starts `$1 serve $2`. The file `$3` arms a crash point for this start alone, the file beside it, ending in `.poison`, a poison for every start.
+pub const SERVE: &str = r#"
+if [ -e "${3%.crash}.poison" ]; then GOALPOST_POISON=$(cat "${3%.crash}.poison") && export GOALPOST_POISON; fi
+if mv "$3" "$3.taken" 2>/dev/null; then GOALPOST_CRASH=$(cat "$3.taken") && export GOALPOST_CRASH; fi
+exec "$1" serve "$2"
+"#;
+
+/// For an armed place to be passed so often.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const INGEST: [&str; 9] = [
+    "ingest.before_store",
+    "ingest.before_answer",
+    "commit.before/store_events",
+    "commit.after/store_events",
+    "relay.after_claim",
+    "publisher.after_publish",
+    "relay.after_confirm",
+    "commit.before/relay",
+    "commit.after/relay",
+];
+const EVALUATOR: [&str; 17] = [
+    "consumer.before_handling/evaluator.events",
+    "consumer.after_handling/evaluator.events",
+    "consumer.after_ack/evaluator.events",
+    "consumer.before_handling/evaluator.commands",
+    "consumer.after_handling/evaluator.commands",
+    "consumer.after_ack/evaluator.commands",
+    "evaluator.after_locks",
+    "evaluator.before_writing",
+    "evaluator.after_writing",
+    "commit.before/judge",
+    "commit.after/judge",
+    "commit.before/enroll",
+    "commit.after/enroll",
+    "relay.after_claim",
+    "publisher.after_publish",
+    "relay.after_confirm",
+    "commit.before/relay",
+];
+const GOALS: [&str; 2] = ["commit.before/deactivate_workflow", "commit.after/deactivate_workflow"];
+/// The hits at which a place is tried.
+const MOST_HITS: usize = 5;
+
+/// What is armed at this turn: all places at their first hit, then all at their second, and so on.
+pub fn at_turn(service: &str, turn: usize) -> (&'static str, usize) {
+    let (points, most): (&[&str], usize) = match service {
+        "ingest" => (&INGEST, MOST_HITS),
+        "evaluator" => (&EVALUATOR, MOST_HITS),
+        _ => (&GOALS, 1),
+    };
+    let turn = turn % (points.len() * most);
+    (points[turn % points.len()], turn / points.len() + 1)
+}
+
+/// Arms a place in a replica, which is started again for it, and waits until it has been passed so often as to act.
+pub async fn provoke(cluster: &Cluster, name: &str, point: &str, hit: usize, act: &str) -> Result<Instant, String> {
+    let before = acted(cluster, name);
+    std::fs::write(cluster.flag(name), format!("{point}:{hit}={act}")).unwrap();
+    cluster.signal(name, Signal::SIGTERM).await;
+    let begin = Instant::now();
+    while acted(cluster, name) == before {
+        if begin.elapsed() > LIMIT {
+            // It must not go off in a later run.
+            cluster.signal(name, Signal::SIGKILL).await;
+            return Err(format!("{name} never came to {point} for the {hit}. time"));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(Instant::now())
+}
+
+/// How often a crash point has acted in a replica.
+fn acted(cluster: &Cluster, name: &str) -> usize {
+    let log = std::fs::read(cluster.stack.log(name)).unwrap_or_default();
+    String::from_utf8_lossy(&log).matches("crash point ").count()
+}
+
+/// Whoever handles this text does what `act` says, in every life of the replicas of a service; or no more.
+pub async fn poison(cluster: &Cluster, service: &str, text_and_act: Option<&str>) {
+    for replica in cluster.of(service) {
+        let path: PathBuf = cluster.flag(&replica.name).with_extension("poison");
+        match text_and_act {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        cluster.signal(&replica.name, Signal::SIGTERM).await;
+    }
+}
+
+#[test]
+fn every_place_is_tried_at_every_hit() {
+    let tried: std::collections::BTreeSet<_> = (0..85).map(|turn| at_turn("evaluator", turn)).collect();
+    assert_eq!(tried.len(), 85);
+    assert_eq!(at_turn("goals", 3), (GOALS[1], 1));
+}
