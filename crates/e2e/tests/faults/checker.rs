@@ -284,7 +284,7 @@ fn messages(judgement: &mut Judgement, expected: &Expected<'_>, facts: &Facts, l
             missing += 1;
             let _ = write!(text, " {id} is {} at {}, told {exit:?};", enrollment.status, enrollment.version);
         }
-        if !created.get(id).is_some_and(|version| exit.is_none_or(|exit| exit.1 > *version)) {
+        if created.get(id).is_none_or(|version| exit.is_some_and(|exit| exit.1 <= *version)) {
             judgement.say(format!("I15: {id}: created at version {:?}, exit at {exit:?}", created.get(id)));
         }
     }

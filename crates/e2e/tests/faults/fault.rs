@@ -200,15 +200,9 @@ impl Fault {
         usize::from(matches!(self, Self::Deadly(_)))
     }
 
-    /// Whether a run of it shows that something is delivered again.
+    /// Whether every run of it shows that something is delivered again. Other faults do so when they meet something under way.
     pub fn implies_redelivery(self) -> bool {
-        match self {
-            Self::None | Self::Freeze(_) | Self::Poison | Self::Deadly(_) | Self::Crash("goals", _) => false,
-            Self::Signal(service, signal) => signal == Signal::SIGKILL && ["evaluator", "ingest"].contains(&service),
-            // A service that has nothing under way at the moment has nothing delivered again.
-            Self::Cut(_, at, _) => matches!(at, Boundary::Confirm | Boundary::Acknowledgement | Boundary::CommitAnswer),
-            _ => true,
-        }
+        matches!(self, Self::Shuffled | Self::Cut(_, Boundary::Confirm | Boundary::Acknowledgement, _))
     }
 
     /// Makes it happen to its end, and says when that was.
