@@ -195,6 +195,18 @@ fn members_know_only_whom_they_may() {
 }
 
 #[test]
+fn what_is_served_is_described() {
+    let calls = [".route(", ".service(", "web::resource(", "web::scope(", "scope("];
+    let found = files(".rs")
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("services/") && path.contains("/src/"))
+        .filter(|(_, text)| calls.iter().any(|call| text.contains(call)))
+        .map(|(path, _)| path)
+        .collect();
+    none("routes beside web::openapi, which the OpenAPI document does not know", found);
+}
+
+#[test]
 fn sql_lives_in_stores_only() {
     let verbs = ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"WITH "];
     let found = files(".rs")

@@ -10,8 +10,8 @@ use utoipa::openapi::path::{HttpMethod, PathItem, Paths};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, ServerBuilder};
 
-use super::Operation;
 use super::problems::problem;
+use super::{Operation, shared};
 
 /// What a document says of its service as a whole.
 #[derive(Clone, Copy)]
@@ -126,6 +126,8 @@ impl Inner {
             }
             document["components"]["schemas"][name] = schema;
         }
+        let mut document = sorted(document);
+        shared::share(&mut document);
         let mut text = serde_json::to_string_pretty(&sorted(document)).unwrap_or_default();
         text.push('\n');
         text

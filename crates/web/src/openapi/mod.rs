@@ -6,7 +6,9 @@ mod document;
 mod operation;
 mod problems;
 pub mod schema;
+mod shared;
 
 pub use demands::Demands;
 pub use document::{About, Api};
 pub use operation::Operation;
+pub use problems::EXACT_JSON;

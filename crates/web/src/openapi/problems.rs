@@ -38,6 +38,20 @@ pub(super) const STRICT_BODY: [(u16, &[&str]); 5] = [
     (503, &["overloaded"]),
 ];
 
+/// What JSON of which every digit is kept can be refused for (`domain::json`): criteria, payloads.
+pub const EXACT_JSON: [&str; 10] = [
+    "duplicate_key",
+    "integer_out_of_range",
+    "invalid_json",
+    "lone_surrogate",
+    "nul_character",
+    "number_out_of_range",
+    "too_deep",
+    "too_large",
+    "too_long",
+    "too_many_keys",
+];
+
 impl Problems {
     pub(super) fn add(&mut self, status: u16, codes: &[&'static str]) {
         self.0.entry(status).or_default().extend(codes);

@@ -6,8 +6,9 @@ use domain::enrollment::{EnrollmentStatus, ExitReason};
 use domain::goal::{GoalStatus, GoalType, OnEnroll, ReferenceKind};
 use domain::ids::MAX_ID_CHARS;
 use domain::workflow::{MAX_GOALS, WorkflowStatus};
+use serde_json::json;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, ArrayItems, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, Type,
+    AdditionalProperties, ArrayBuilder, ArrayItems, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 
@@ -50,7 +51,11 @@ pub fn text_id() -> Object {
 
 /// The id of a tenant.
 pub fn tenant_id() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,64}$")).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Za-z0-9_-]{1,64}$"))
+        .examples([json!("demo")])
+        .build()
 }
 
 /// Any JSON object.
@@ -63,7 +68,6 @@ pub fn object() -> Object {
 
 /// Any JSON object, or `null`.
 pub fn object_or_null() -> Object {
-    use utoipa::openapi::schema::SchemaType;
     let either = SchemaType::from_iter([Type::Object, Type::Null]);
     ObjectBuilder::new().schema_type(either).additional_properties(Some(AdditionalProperties::FreeForm(true))).build()
 }
@@ -102,7 +106,6 @@ vocabulary! {
 
 /// Why an enrollment ended; `null` while it has not.
 pub fn exit_reason() -> Object {
-    use utoipa::openapi::schema::SchemaType;
     let words = ExitReason::ALL.iter().map(|reason| serde_json::Value::from(reason.as_str()));
     let words: Vec<serde_json::Value> = words.chain([serde_json::Value::Null]).collect();
     let either = SchemaType::from_iter([Type::String, Type::Null]);

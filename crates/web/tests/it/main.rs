@@ -4,6 +4,7 @@
 mod bodies;
 mod identity;
 mod observed;
+mod openapi;
 mod problems;
 mod server;
 mod support;

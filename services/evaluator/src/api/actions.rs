@@ -17,14 +17,11 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use web::openapi::{Demands, Operation, schema};
+use web::openapi::{Demands, EXACT_JSON, Operation, schema};
 use web::{By, Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_TYPE_CHARS: usize = 64;
 const PAYLOAD: Limits = Limits { max_bytes: 16_384, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
-
-/// What a payload and a time can be refused for.
-const PAYLOAD_CODES: [&str; 5] = ["invalid_number", "invalid_timestamp", "too_large", "too_long", "too_many_keys"];
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .demands(Demands::Editor)
             .takes::<ActionRequest>(true, &[("an_email", new)])
             .answers::<ActionBody>(201, "The action.", action("pending"))
-            .refuses(400, &PAYLOAD_CODES)
+            .refuses(400, &EXACT_JSON)
             .refuses(409, &["enrollment_exited"]),
         of_enrollment(Operation::get("/api/v1/enrollments/{enrollment_id}/actions", list))
             .named("listActions", "actions")
@@ -119,7 +116,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(409, &["action_not_pending", "enrollment_exited", "workflow_not_active"]),
         of_action(Operation::post("/api/v1/actions/{action_id}/finish", finish))
             .named("finishAction", "actions")
-            .does("End an action", "As done or as failed.")
+            .does("End an action", "As done or as failed. What ended so already stays as it is.")
             .takes::<FinishBody>(true, &[("done", json!({"status": "done"}))])
             .answers::<ActionBody>(200, "The action.", action("done"))
             .refuses(409, &["action_not_running"]),

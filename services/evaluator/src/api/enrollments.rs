@@ -207,7 +207,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<WholeBody>(200, "The enrollment.", whole),
         of_id(Operation::post("/api/v1/enrollments/{enrollment_id}/end", end))
             .named("endEnrollment", "enrollments")
-            .does("End an enrollment", "Its pending actions are cancelled. Ending it again is refused.")
+            .does(
+                "End an enrollment",
+                "Its pending actions are cancelled. What ended in this way already stays as it is.",
+            )
             .demands(Demands::Editor)
             .takes::<EndBody>(true, &[("completed", json!({"status": "completed"}))])
             .answers::<EnrollmentBody>(

@@ -22,13 +22,14 @@ pub(super) const ABOUT: About = About {
 const EVENT: &str = include_str!("../../../../proto-schemas/event/v1.json");
 
 /// What a body as a whole can be refused for.
-const UNUSABLE: [&str; 11] = [
+const UNUSABLE: [&str; 12] = [
     "all_rejected",
     "body_incomplete",
     "duplicate_key",
     "invalid_body",
     "invalid_query",
     "invalid_sent_at",
+    "invalid_value",
     "malformed_json",
     "no_events",
     "placeholder_id",
