@@ -34,6 +34,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn schemas() -> Vec<(PathBuf, Vec<PathBuf>, Vec<PathBuf>)> {
     let mut schemas = Vec::new();
     for folder in fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        // The OpenAPI documents.
+        if folder.file_name().unwrap() == "http" {
+            continue;
+        }
         let is_events = folder.file_name().unwrap() == "events";
         for schema in files(&folder).into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"))
         {

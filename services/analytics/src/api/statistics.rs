@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use web::openapi::{Demands, Operation, schema};
-use web::{Problem, Viewer};
+use web::{By, Problem, Viewer};
 
 /// The query string.
 #[derive(Deserialize)]
@@ -132,9 +132,7 @@ pub fn operation() -> Operation {
 
 /// Answers from the cache, or counts.
 async fn read(
-    viewer: Viewer,
-    workflow: Path<WorkflowId>,
-    asked: Query<Asked>,
+    By(viewer, (workflow, asked)): By<Viewer, (Path<WorkflowId>, Query<Asked>)>,
     api: Data<Api>,
 ) -> Result<Json<Answer>, Problem> {
     api.limit.take(&viewer.caller.key_id)?;
