@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     pub(crate) pool_waiting: Gauge<u64>,
     pub(crate) outbox_messages: Gauge<i64>,
     pub(crate) outbox_events: Gauge<i64>,
+    pub(crate) outbox_bytes: Gauge<u64>,
     pub(crate) outbox_age: Gauge<f64>,
     pub(crate) dead_letters: Gauge<i64>,
 }
@@ -48,6 +49,11 @@ impl Metrics {
             pool_waiting: gauge("db.pool.waiting", "Transactions that wait for a connection, by pool"),
             outbox_messages: rows("outbox.messages", "Messages that wait in the outbox"),
             outbox_events: rows("outbox.events", "Stored events that the messages in the outbox speak of"),
+            outbox_bytes: meter
+                .u64_gauge("outbox.bytes")
+                .with_unit("By")
+                .with_description("Bytes of the messages in the outbox, as they are stored")
+                .build(),
             outbox_age: age.with_description("Age of the oldest message in the outbox; 0 when there is none").build(),
             dead_letters: rows("dead_letters.stored", "Dead letters that are kept"),
         }

@@ -40,7 +40,7 @@ macro_rules! statements {
             waiting: concat!(
                 "SELECT count(*), coalesce(sum(o.events), 0)::bigint, ",
                 "coalesce(extract(epoch FROM clock_timestamp() - min(o.created_at)), 0)::float8, ",
-                "(SELECT count(*) FROM ", $schema, ".dead_letters) FROM ", $schema, ".outbox o"
+                "(SELECT count(*) FROM ", $schema, ".dead_letters), coalesce(sum(pg_column_size(o.payload)), 0)::bigint FROM ", $schema, ".outbox o"
             ),
         }
     };

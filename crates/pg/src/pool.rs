@@ -6,6 +6,7 @@ use crate::{Error, Settings};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use domain::outbox::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub(crate) handle: Handle,
     pub(crate) tx_timeout: Duration,
     pub(crate) outbox_written: Notify,
+    pub(crate) outbox_bytes: AtomicU64,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -40,6 +42,7 @@ impl Db {
             handle,
             tx_timeout: Duration::from_millis(settings.tx_timeout_ms),
             outbox_written: Notify::new(),
+            outbox_bytes: AtomicU64::new(0),
             metrics: Arc::new(Metrics::new()),
         })))
     }

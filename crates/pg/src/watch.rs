@@ -3,6 +3,7 @@
 use crate::metrics::Metrics;
 use crate::outbox::Statements;
 use crate::{Db, Error, Scope};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Between two looks.
@@ -17,6 +18,8 @@ pub(crate) struct Waiting {
     /// Of the oldest message; 0 when there is none.
     pub age_seconds: f64,
     pub dead_letters: i64,
+    /// Of the messages, as they are stored.
+    pub bytes: u64,
 }
 
 impl Db {
@@ -31,6 +34,11 @@ impl Db {
         futures_util::future::select(Box::pin(looking), Box::pin(stop)).await;
     }
 
+    /// Bytes of the messages in the outbox at the last look of `watch`.
+    pub fn outbox_bytes(&self) -> u64 {
+        self.0.outbox_bytes.load(Relaxed)
+    }
+
     async fn look(&self) {
         let metrics = &self.0.metrics;
         for (name, pool) in [("tenant", &self.0.tenant), ("system", &self.0.system)] {
@@ -42,7 +50,10 @@ impl Db {
             return;
         };
         match self.waiting(statements).await {
-            Ok(waiting) => metrics.waiting(self.0.schema, waiting),
+            Ok(waiting) => {
+                self.0.outbox_bytes.store(waiting.bytes, Relaxed);
+                metrics.waiting(self.0.schema, waiting);
+            }
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "the outbox could not be looked at")
             }
@@ -58,6 +69,7 @@ impl Db {
                     events: row.try_get(1)?,
                     age_seconds: row.try_get(2)?,
                     dead_letters: row.try_get(3)?,
+                    bytes: u64::try_from(row.try_get::<_, i64>(4)?).unwrap_or_default(),
                 })
             })
         })
@@ -70,6 +82,7 @@ impl Metrics {
         let labels = [opentelemetry::KeyValue::new("schema", schema)];
         self.outbox_messages.record(waiting.messages, &labels);
         self.outbox_events.record(waiting.events, &labels);
+        self.outbox_bytes.record(waiting.bytes, &labels);
         self.outbox_age.record(waiting.age_seconds, &labels);
         self.dead_letters.record(waiting.dead_letters, &labels);
     }

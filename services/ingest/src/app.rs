@@ -16,7 +16,7 @@ use crate::api::{self, Api};
 use crate::committer::Committer;
 use crate::consume::domain_events::DomainEvents;
 use crate::door::Door;
-use crate::intake::{Intake, Job};
+use crate::intake::{Intake, Job, Spool};
 use crate::metrics::Metrics;
 use crate::partitions;
 use crate::schemas::Schemas;
@@ -34,7 +34,8 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     // However small the queue is made, one request always fits.
     let queue_bytes = settings.intake.queue_max_bytes.max(settings.intake.max_body_bytes);
     let queue_events = settings.intake.queue_max_events.max(api::MAX_EVENTS);
-    let (intake, jobs) = Intake::new(queue_bytes, queue_events);
+    let (intake, jobs) =
+        Intake::new(queue_bytes, queue_events, Spool::new(db.clone(), settings.intake.spool_max_bytes));
     let answer_timeout = Duration::from_millis(settings.intake.answer_timeout_ms);
     let door = Door::new(intake, Schemas::compile()?, Arc::clone(&metrics), answer_timeout);
     let senders = Arc::new(Senders::new(&db, settings.lookup));

@@ -17,7 +17,7 @@ pub enum Error {
     UnusableBody(Fault),
     #[error("none of the events could be taken")]
     AllRejected,
-    #[error("too much is waiting to be stored; send it again")]
+    #[error("too much is waiting to be stored or handed on; send it again")]
     Busy,
     #[error("storage is away; send it again")]
     StorageAway,

@@ -38,6 +38,8 @@ pub struct Intake {
     pub queue_max_bytes: usize,
     /// Most events that are being stored; more are turned away.
     pub queue_max_events: usize,
+    /// Most bytes of messages that wait for the bus; from there on everything is turned away until they have gone.
+    pub spool_max_bytes: u64,
     /// How long a request waits for its verdicts.
     pub answer_timeout_ms: u64,
 }

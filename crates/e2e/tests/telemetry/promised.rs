@@ -9,7 +9,8 @@ use crate::scraped::root;
 const SHARED: [(&str, &[&str]); 4] = [("web", &[]), ("pg", &[]), ("runtime", &[]), ("bus", &["analytics"])];
 
 /// Metrics of `pg` that need an outbox, which analytics has not.
-const OF_AN_OUTBOX: [&str; 4] = ["outbox_messages", "outbox_events", "outbox_age_seconds", "dead_letters_stored"];
+const OF_AN_OUTBOX: [&str; 5] =
+    ["outbox_messages", "outbox_events", "outbox_bytes", "outbox_age_seconds", "dead_letters_stored"];
 
 /// Panics unless a service tells exactly what is promised: nothing else, and all that does not wait for something to happen.
 pub fn holds(service: &str, told: &BTreeSet<String>) {

@@ -138,6 +138,25 @@ async fn while_nobody_listens_the_outbox_keeps_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_the_limit_of_the_spool_everything_is_turned_away_until_it_is_handed_on() {
+    let world = World::with(|settings| settings.intake.spool_max_bytes = 500).await;
+    let mut accepted = 0;
+    eventually("the door is shut", async || {
+        let answer = world.post(&[view(&id())]).await;
+        let shut = answer.status == 503;
+        assert!(shut || answer.status == 200, "{answer:?}");
+        accepted += i64::from(!shut);
+        shut && answer.body["code"] == "overloaded" && answer.retry_after.is_some()
+    })
+    .await;
+    assert_eq!((world.stored().await, world.outbox().await), (accepted, accepted));
+    let _subscription = subscription(&world).await;
+    world.sql.execute("UPDATE ingest.outbox SET not_before = NULL", &[]).await.unwrap();
+    eventually("the door is open again", async || world.post(&[view(&id())]).await.status == 200).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_broker_events_are_taken_and_a_later_start_sends_them() {
     let world = World::start().await;
     let mut alone = settings(&world.database, &world.vhost);
