@@ -14,7 +14,10 @@ pub enum Error {
     /// The transaction took longer than `tx_timeout_ms`; it was cancelled.
     #[error("transaction {0} took too long and was cancelled")]
     Timeout(&'static str),
-    /// The connection broke while COMMIT was under way: committed or not, nobody here knows.
+    /// The connection broke while COMMIT was under way, and the server says that it did not happen.
+    #[error("the commit of {0} was lost on its way, and rolled back")]
+    CommitRolledBack(&'static str),
+    /// The connection broke while COMMIT was under way, and nobody could say what became of it: committed or not.
     #[error("the outcome of the commit of {0} is unknown")]
     CommitUnknown(&'static str),
     /// A statement of the transaction had failed, so COMMIT could only have rolled back.
@@ -57,9 +60,12 @@ impl Error {
         }
     }
 
-    /// Whether running the whole transaction again may succeed: serialization failure, deadlock, lock not available, or a
-    /// cached plan that a migration made stale.
+    /// Whether running the whole transaction again may succeed: serialization failure, deadlock, lock not available, a
+    /// cached plan that a migration made stale, or a COMMIT that is known not to have happened.
     pub fn is_retryable(&self) -> bool {
+        if matches!(self, Self::CommitRolledBack(_)) {
+            return true;
+        }
         self.sqlstate().is_some_and(|state| {
             [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED, &SqlState::LOCK_NOT_AVAILABLE]
                 .contains(&state)
@@ -84,7 +90,7 @@ impl Error {
     /// Whether this is the database being away, slow or overloaded rather than anything about the request.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Pool(_) | Self::Timeout(_) | Self::CommitUnknown(_) => true,
+            Self::Pool(_) | Self::Timeout(_) | Self::CommitRolledBack(_) | Self::CommitUnknown(_) => true,
             Self::Postgres(error) => match error.code() {
                 None => true,
                 Some(state) => {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod check;
+mod commit;
 pub mod credentials;
 mod dead_letters;
 mod error;

@@ -13,6 +13,7 @@ const NAME_CHARS: usize = 100;
 pub(crate) struct Metrics {
     transactions: Histogram<f64>,
     retries: Counter<u64>,
+    lost_commits: Counter<u64>,
     slow: Counter<u64>,
     pool_wait: Histogram<f64>,
     pub(crate) pool_in_use: Gauge<u64>,
@@ -43,6 +44,10 @@ impl Metrics {
                 "db.transaction.retries",
                 "Transactions run again after a serialization failure or deadlock",
             ),
+            lost_commits: counter(
+                "db.transaction.lost_commits",
+                "COMMITs whose answer was lost, and what the server said of them afterwards",
+            ),
             slow: counter("db.statements.slow", "Statements that took over 50 ms, by transaction"),
             pool_wait: seconds("db.pool.wait", "Time until a connection was there, by pool"),
             pool_in_use: gauge("db.pool.in_use", "Connections that are borrowed, by pool"),
@@ -61,6 +66,10 @@ impl Metrics {
 
     pub(crate) fn ended(&self, name: &'static str, outcome: &'static str, took: Duration) {
         self.transactions.record(took.as_secs_f64(), &[KeyValue::new("name", name), KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(crate) fn lost_commit(&self, name: &'static str, outcome: &'static str) {
+        self.lost_commits.add(1, &[KeyValue::new("name", name), KeyValue::new("outcome", outcome)]);
     }
 
     pub(crate) fn retried(&self, name: &'static str) {

@@ -1,5 +1,6 @@
 //! The one way to open a transaction: named, in a scope, detached from its caller, retried where that can help, measured.
 
+use crate::commit::{Identity, WHO, is_lost};
 use crate::metrics::Metrics;
 use crate::{Db, Error, Failure};
 use deadpool_postgres::Object;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
-use tokio_postgres::{NoTls, Row, types::ToSql};
+use tokio_postgres::{NoTls, Row, Statement, types::ToSql};
 use tracing::Instrument;
 
 const MOST_ATTEMPTS: u32 = 6;
@@ -23,7 +24,7 @@ pub enum Scope {
     System(&'static str),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Write,
     Snapshot,
@@ -42,11 +43,22 @@ impl Mode {
 pub struct Tx {
     client: Option<Object>,
     name: &'static str,
+    mode: Mode,
     metrics: Arc<Metrics>,
     failed: AtomicBool,
     outbox_written: AtomicBool,
     /// The database clock at the start, where it came with the tenant.
     now: OnceLock<OffsetDateTime>,
+    /// Known once something was written: what the server is asked about if the answer to COMMIT is lost.
+    identity: OnceLock<Identity>,
+    identifying: AtomicBool,
+}
+
+/// How a transaction ended that did not fail.
+enum Ended {
+    Committed,
+    /// COMMIT was sent and not answered.
+    Lost(Identity),
 }
 
 const ENTER: &str = "SELECT set_config('app.tenant_id', $1, true), now()";
@@ -55,30 +67,26 @@ const NOW: &str = "SELECT now()";
 impl Tx {
     /// All rows of a statement. Statements are fixed texts: the cache that prepares them has no bound.
     pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        let client = self.client();
-        let answer = async { client.query(&client.prepare_cached(sql).await?, params).await };
-        self.timed(sql, answer).await
+        let statement = self.prepared(sql).await?;
+        self.answered(sql, self.client().query(&statement, params)).await
     }
 
     /// The only row of a statement, or none. More than one is an error.
     pub async fn query_opt(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
-        let client = self.client();
-        let answer = async { client.query_opt(&client.prepare_cached(sql).await?, params).await };
-        self.timed(sql, answer).await
+        let statement = self.prepared(sql).await?;
+        self.answered(sql, self.client().query_opt(&statement, params)).await
     }
 
     /// The only row of a statement.
     pub async fn query_one(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
-        let client = self.client();
-        let answer = async { client.query_one(&client.prepare_cached(sql).await?, params).await };
-        self.timed(sql, answer).await
+        let statement = self.prepared(sql).await?;
+        self.answered(sql, self.client().query_one(&statement, params)).await
     }
 
     /// Runs a statement; how many rows it touched.
     pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
-        let client = self.client();
-        let answer = async { client.execute(&client.prepare_cached(sql).await?, params).await };
-        self.timed(sql, answer).await
+        let statement = self.prepared(sql).await?;
+        self.answered(sql, self.client().execute(&statement, params)).await
     }
 
     /// Goes on as another tenant. Only the committer of ingest, whose batches mix tenants, has a use for it.
@@ -91,8 +99,7 @@ impl Tx {
     /// Prepares statements ahead, so that what is then given together really goes out together and in order.
     pub async fn prepare(&self, statements: &[&'static str]) -> Result<(), Error> {
         for sql in statements.iter().chain([&ENTER]) {
-            let prepared = self.client().prepare_cached(sql).await.map(drop);
-            self.noted(prepared)?;
+            self.prepared(sql).await?;
         }
         Ok(())
     }
@@ -110,15 +117,40 @@ impl Tx {
         self.outbox_written.store(true, Relaxed);
     }
 
-    async fn timed<T>(
+    async fn prepared(&self, sql: &'static str) -> Result<Statement, Error> {
+        self.noted(self.client().prepare_cached(sql).await)
+    }
+
+    /// The answer to a statement. Behind the first that writes goes, in the same flight, the question which transaction this is.
+    async fn answered<T>(
         &self,
         sql: &'static str,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Error> {
         let asked = Instant::now();
-        let answer = answer.await;
-        self.metrics.answered(self.name, sql, asked.elapsed());
-        self.noted(answer)
+        let answer = async {
+            let answer = answer.await;
+            self.metrics.answered(self.name, sql, asked.elapsed());
+            self.noted(answer)
+        };
+        if sql.starts_with("SELECT") || self.identity.get().is_some() || self.identifying.swap(true, Relaxed) {
+            return answer.await;
+        }
+        let (answer, identified) = futures_util::join!(answer, self.identify());
+        self.identifying.store(false, Relaxed);
+        let answer = answer?;
+        self.noted(identified)?;
+        Ok(answer)
+    }
+
+    async fn identify(&self) -> Result<(), tokio_postgres::Error> {
+        let client = self.client();
+        let row = client.query_one(&client.prepare_cached(WHO).await?, &[]).await?;
+        if let Some(identity) = Identity::of(&row)? {
+            // Of two that ask, both get the same answer.
+            let _ = self.identity.set(identity);
+        }
+        Ok(())
     }
 
     fn noted<T>(&self, answer: Result<T, tokio_postgres::Error>) -> Result<T, Error> {
@@ -141,10 +173,13 @@ impl Tx {
         let tx = Self {
             client: Some(client),
             name,
+            mode,
             metrics: Arc::clone(&db.0.metrics),
             failed: AtomicBool::new(false),
             outbox_written: AtomicBool::new(false),
             now: OnceLock::new(),
+            identity: OnceLock::new(),
+            identifying: AtomicBool::new(false),
         };
         if let Scope::Tenant(_) = scope {
             tx.prepare(&[]).await?;
@@ -160,19 +195,33 @@ impl Tx {
         Ok(tx)
     }
 
-    /// COMMIT; whether an outbox row was written.
+    /// COMMIT. If it is not known yet which transaction this is, that is asked in the same flight: nothing may have been written,
+    /// or by a statement that does not look like it.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
-    async fn commit(mut self, name: &'static str) -> Result<bool, Error> {
+    async fn commit(mut self, name: &'static str, limit: Duration) -> Result<Ended, Error> {
         if self.failed.load(Relaxed) {
             return Err(Error::Poisoned(name));
         }
-        match self.client().batch_execute("COMMIT").await {
-            Ok(()) => {
+        let ask = self.mode == Mode::Write && self.identity.get().is_none();
+        if ask {
+            self.prepared(WHO).await?;
+        }
+        let identified = async { if ask { self.identify().await } else { Ok(()) } };
+        let committed = async { futures_util::join!(identified, self.client().batch_execute("COMMIT")) };
+        let Ok((identified, committed)) = tokio::time::timeout(limit, committed).await else {
+            // Its connection is dropped with `self`: the server finds out, and can be asked.
+            return self.identity.take().map(Ended::Lost).ok_or(Error::CommitUnknown(name));
+        };
+        match (committed, self.identity.take()) {
+            (Ok(()), _) => {
                 self.client = self.client.take().and_then(returned);
-                Ok(self.outbox_written.load(Relaxed))
+                Ok(Ended::Committed)
             }
-            Err(error) if error.code().is_none() => Err(Error::CommitUnknown(name)),
-            Err(error) => Err(error.into()),
+            (Err(error), Some(identity)) if is_lost(&error) => Ok(Ended::Lost(identity)),
+            // Nothing was written, so there is nothing that could be half done.
+            (Err(error), None) if is_lost(&error) && identified.is_ok() => Ok(Ended::Committed),
+            (Err(error), None) if is_lost(&error) => Err(Error::CommitUnknown(name)),
+            (Err(error), _) => Err(error.into()),
         }
     }
 
@@ -211,7 +260,7 @@ impl Drop for Tx {
 
 impl Db {
     /// Runs `work` in a READ COMMITTED transaction and commits it. Detached: a caller that goes away changes nothing. Run again,
-    /// whole, after a serialization failure, a deadlock or a lock timeout; so `work` has no effect but through `Tx`.
+    /// whole, after a serialization failure, a deadlock, a lock timeout or a COMMIT that was lost on its way; so `work` has no effect but through `Tx`.
     pub async fn run_tx<T, E, F>(&self, name: &'static str, scope: Scope, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -278,11 +327,16 @@ impl Db {
         let asked = Instant::now();
         let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()));
         self.0.metrics.waited(matches!(scope, Scope::System(_)), asked.elapsed());
-        let tx = Tx::begin(client?, self, name, scope, mode).await?;
+        let begun = tokio::time::timeout(self.0.tx_timeout, Tx::begin(client?, self, name, scope, mode)).await;
+        let tx = begun.map_err(|_| Error::Timeout(name))??;
         let worked = tokio::time::timeout(self.0.tx_timeout, work(&tx)).await;
         match worked {
             Ok(Ok(value)) => {
-                if tx.commit(name).await? {
+                let outbox_written = tx.outbox_written.load(Relaxed);
+                if let Ended::Lost(identity) = tx.commit(name, self.0.tx_timeout).await? {
+                    self.resolve(pool, name, &identity).await?;
+                }
+                if outbox_written {
                     self.0.outbox_written.notify_one();
                 }
                 Ok(value)

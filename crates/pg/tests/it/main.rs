@@ -3,6 +3,7 @@
 
 extern crate goalpost_pg as pg;
 
+mod lost;
 mod maintain;
 mod outbox;
 mod prepared;

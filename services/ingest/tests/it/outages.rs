@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use testkit::Database;
+use testkit::proxy::{Act, Proxy, Rule, asks_to_commit, has_committed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -208,5 +210,43 @@ async fn pipelined_requests_on_one_connection_are_each_answered() {
     socket.read_to_string(&mut answers).await.unwrap();
     let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["200", "400", "200"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_commits_that_are_lost_change_no_verdict() {
+    let mut proxy = None;
+    let database = Database::create().await.unwrap();
+    let server = Proxy::before(&database.superuser_url()).await.unwrap();
+    let world = World::with(|settings| {
+        settings.database.url = server.through(&settings.database.url).unwrap();
+        proxy = Some(server);
+    })
+    .await;
+    let proxy = proxy.unwrap();
+    let cuts = [
+        Rule::new(Act::CutBefore, has_committed).every(3),
+        Rule::new(Act::CutBefore, asks_to_commit).every(5),
+        Rule::new(Act::CutAfter, asks_to_commit).every(7),
+    ];
+    let cuts = cuts.map(|rule| proxy.rule(rule));
+    let sender = async || {
+        let mut sent = Vec::new();
+        for _ in 0..40 {
+            let events: Vec<Value> = (0..3).map(|_| view(&id())).collect();
+            // Each is new: whatever became of the first COMMIT, the answer is neither 503 nor "duplicate".
+            assert_eq!(world.statuses(&events).await, ["accepted"; 3]);
+            sent.extend(events);
+        }
+        sent
+    };
+    let sent = join_all((0..6).map(|_| sender())).await.concat();
+    println!("{:?} COMMITs were cut", cuts.each_ref().map(|rule| rule.acted()));
+    assert!(cuts.iter().all(|rule| rule.acted() >= 5));
+    proxy.pass();
+    assert_eq!(world.stored().await, i64::try_from(sent.len()).unwrap());
+    for events in sent.chunks(100) {
+        assert!(world.statuses(events).await.iter().all(|status| status == "duplicate"));
+    }
     world.stop().await;
 }
