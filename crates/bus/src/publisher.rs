@@ -195,6 +195,7 @@ async fn send(channel: &Channel, message: &OutboxMessage) -> lapin::Result<Answe
     let options = BasicPublishOptions { mandatory: message.mandatory, immediate: false };
     #[expect(clippy::disallowed_methods, reason = "this is where the bus publishes")]
     let confirm = channel.basic_publish(exchange, routing_key, options, &message.payload, properties).await?;
+    crash::point!("publisher.after_publish", &message.routing_key);
     let confirmation = confirm.await?;
     let outcome = if confirmation.is_ack() { Outcome::Acked } else { Outcome::Nacked };
     drop(span);

@@ -179,7 +179,15 @@ impl Worker {
             Work::Drain => return group.receipts[range].iter().map(given_up).collect(),
         };
         let messages = &group.messages[range];
-        let handling = async { handler.handle(messages).await };
+        let handling = async {
+            crash::point!("consumer.before_handling", &self.queue);
+            for message in messages {
+                crash::poison!(&message.body);
+            }
+            let actions = handler.handle(messages).await;
+            crash::point!("consumer.after_handling", &self.queue);
+            actions
+        };
         let cause = match AssertUnwindSafe(handling).catch_unwind().await {
             Ok(actions) if actions.len() == messages.len() => {
                 return actions.into_iter().map(Verdict::from).collect();
@@ -206,10 +214,12 @@ impl Worker {
             rename(&mut letter, death);
         }
         let queue = letter.queue.clone();
+        crash::point!("dead_letter.before_store", &queue);
         self.dead_letters.store(letter).await.map_err(|error| {
             let error: &dyn std::error::Error = error.as_ref();
             format!("dead letters cannot be stored: {error}")
         })?;
+        crash::point!("dead_letter.after_store", &queue);
         self.metrics.dead_letter(&queue, code);
         let message_id = message.message_id.map(tracing::field::display);
         tracing::warn!(queue, code, message_id, "a message was given up");
@@ -232,6 +242,7 @@ impl Worker {
         if !sent.map_err(Stop::broken)?.into_iter().all(|sent| sent) {
             return Err(Stop::Broken("the channel ended".to_owned()));
         }
+        crash::point!("consumer.after_ack", &self.queue);
         for _ in receipts {
             self.metrics.took(In::Acked, &self.queue);
         }

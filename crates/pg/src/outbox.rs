@@ -145,6 +145,7 @@ async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn P
             })
         })
         .collect::<Result<_, Error>>()?;
+    crash::point!("relay.after_claim");
     let outcomes = match to.publish(Arc::clone(&messages)).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
@@ -153,6 +154,7 @@ async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn P
             return Ok(Round { claimed: messages.len(), confirmed: 0 });
         }
     };
+    crash::point!("relay.after_confirm");
     let mut confirmed = Vec::with_capacity(messages.len());
     let (mut postponed, mut causes) = (Vec::new(), Vec::new());
     for (message, outcome) in messages.iter().zip(outcomes) {

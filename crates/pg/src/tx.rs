@@ -333,9 +333,11 @@ impl Db {
         match worked {
             Ok(Ok(value)) => {
                 let outbox_written = tx.outbox_written.load(Relaxed);
+                crash::point!("commit.before", name);
                 if let Ended::Lost(identity) = tx.commit(name, self.0.tx_timeout).await? {
                     self.resolve(pool, name, &identity).await?;
                 }
+                crash::point!("commit.after", name);
                 if outbox_written {
                     self.0.outbox_written.notify_one();
                 }

@@ -179,6 +179,7 @@ fn members_know_only_whom_they_may() {
         forbid("deadpool-postgres", &["pg"], true);
         forbid("tokio-postgres", &["pg", "testkit", "devstack", "cli", "load", "bench"], false);
         forbid("testkit", &["e2e"], false);
+        forbid("crash", &["pg", "bus", "ingest", "goals", "evaluator", "analytics", "e2e"], true);
         for service in SERVICES {
             forbid(service, &["cli"], true);
         }

@@ -76,10 +76,13 @@ pub async fn judge_pairs(
     if locked.is_empty() {
         return Ok(Done::default());
     }
+    crash::point!("evaluator.after_locks");
     let (mut cases, now) = with_history(tx, tenant, locked, (&workflows, part)).await?;
     let clock = Some((now, Instant::now()));
     let events = judge_stored(tx, tenant, &mut cases).await?;
+    crash::point!("evaluator.before_writing");
     let (achievements, exits) = record::write((db, tx), tenant, &cases, &events, now).await?;
+    crash::point!("evaluator.after_writing");
     Ok(Done { judged: cases.len(), exits, achievements, clock })
 }
 

@@ -79,7 +79,9 @@ impl Committer {
         let (candidates, replies): (Vec<_>, Vec<_>) =
             batch.jobs.into_iter().map(|job| (job.candidates, job.reply)).unzip();
         let mut folded = batch::fold(candidates);
+        crash::point!("ingest.before_store");
         let outcomes = commit::store(&self.db, folded.take_candidates()).await;
+        crash::point!("ingest.before_answer");
         for (place, verdict) in folded.verdicts(&outcomes) {
             told[place.request][place.event] = verdict;
         }
