@@ -219,7 +219,17 @@ impl Cluster {
         counts
     }
 
-    /// Ends everything, and says how often each service had been started again.
+    /// Keeps what servers and services wrote, for whoever looks into a failure; says where.
+    pub fn keep_logs(&self, run: &str) -> PathBuf {
+        let kept = program().with_file_name("faults").join(run);
+        std::fs::create_dir_all(&kept).unwrap();
+        for log in std::fs::read_dir(self.stack.dir().join("logs")).unwrap().flatten() {
+            std::fs::copy(log.path(), kept.join(log.file_name())).unwrap();
+        }
+        kept
+    }
+
+    /// Ends everything.
     pub async fn stop(self) {
         self.stack.stop().await.unwrap();
     }

@@ -1,5 +1,6 @@
 //! Which faults are run how often, and the table of what came of it.
 
+use std::any::Any;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -84,18 +85,20 @@ impl Plan {
                 let seed = self.seed.wrapping_add(u64::from(number));
                 line.runs += 1;
                 let outcome = AssertUnwindSafe(run(&mut cluster, scenario, self.size, seed)).catch_unwind().await;
-                match outcome {
+                let broken = match outcome {
                     Ok(outcome) => {
-                        println!("{}", told(scenario, seed, &outcome));
-                        if !outcome.judgement.wrong.is_empty() {
-                            line.broken.push(told(scenario, seed, &outcome));
-                        }
+                        let told = told(scenario, seed, &outcome);
+                        println!("{told}");
+                        let is_broken = !outcome.judgement.wrong.is_empty();
                         line.outcomes.push(outcome);
+                        is_broken.then_some((told, false))
                     }
-                    Err(panic) => {
-                        let text = panic.downcast_ref::<String>().cloned();
-                        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                        line.broken.push(format!("{} SEED={seed}: {}", scenario.name, text.unwrap_or_default()));
+                    Err(panic) => Some((format!("{} SEED={seed}: {}", scenario.name, said(panic.as_ref())), true)),
+                };
+                if let Some((told, needs_new_servers)) = broken {
+                    let logs = cluster.keep_logs(&format!("{}-{seed}", scenario.name.replace([' ', ':'], "-")));
+                    line.broken.push(format!("{told}\n    logs: {}", logs.display()));
+                    if needs_new_servers {
                         cluster.stop().await;
                         cluster = Cluster::start(scenario.is_proxied()).await;
                     }
@@ -107,6 +110,12 @@ impl Plan {
         cluster.stop().await;
         table
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 fn told(scenario: &Scenario, seed: u64, outcome: &Outcome) -> String {
