@@ -54,6 +54,11 @@ impl Contents {
         (events * self.matching_ppm / PPM).min(self.scenario.enrollments)
     }
 
+    /// The same of contacts that are not enrolled; begun half way, so that the two do not fall on the same events.
+    fn strangers(&self, events: u64) -> u64 {
+        (events * self.strangers_ppm + PPM / 2) / PPM
+    }
+
     /// Writes one request: the events of a tenant from the number `first` on, `count` of them. How many of them match.
     pub fn write(&self, body: &mut Vec<u8>, (first, count): (u64, u64), sent: Sent<'_>) -> u64 {
         let occurred_at = time_text(sent.intended_us);
@@ -73,10 +78,10 @@ impl Contents {
 
     fn write_rest(&self, body: &mut Vec<u8>, event: u64) {
         let before = self.matching(event);
-        let strangers = event * self.strangers_ppm / PPM;
+        let strangers = self.strangers(event);
         if self.matching(event + 1) > before {
             write_matching(body, before, before % self.scenario.workflows, 'c');
-        } else if (event + 1) * self.strangers_ppm / PPM > strangers {
+        } else if self.strangers(event + 1) > strangers {
             write_matching(body, strangers, strangers % self.scenario.workflows, 's');
         } else {
             self.write_other(body, event);
