@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::configuration::{self as store, Entry, LiveGoal, Needed};
+pub use crate::store::configuration::{HEAD, LIVE_GOALS_OF};
 use domain::goal::{CompiledGoal, Criteria, Directory, Goal, GoalType, TenantRules, Within, fold_name};
 use domain::ids::{TenantId, WorkflowId};
 use domain::json::{Json, Limits};
@@ -11,10 +12,14 @@ use domain::workflow::Workflow;
 use futures_util::StreamExt;
 use pg::{Db, Scope, Tx};
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tenants whose configuration is loaded at once.
 const LOADS_AT_ONCE: usize = 4;
+
+/// Locks that tenants share, so that none has to be kept for each.
+const LOCKS: usize = 64;
 
 /// One tenant's configuration as of one epoch.
 pub struct Configuration {
@@ -29,6 +34,8 @@ pub struct Configurations {
     metrics: Metrics,
     most_tenants: usize,
     known: Mutex<Known>,
+    /// Whoever loads a tenant holds its lock: consumers that find a tenant moved at the same moment load it once.
+    loading: [tokio::sync::Mutex<()>; LOCKS],
 }
 
 #[derive(Default)]
@@ -64,7 +71,13 @@ pub type Fresh = HashMap<TenantId, Result<Arc<Configuration>, Error>>;
 
 impl Configurations {
     pub fn new(db: Db, metrics: Metrics, most_tenants: usize) -> Self {
-        Self { db, metrics, most_tenants, known: Mutex::default() }
+        Self {
+            db,
+            metrics,
+            most_tenants,
+            known: Mutex::default(),
+            loading: std::array::from_fn(|_| Default::default()),
+        }
     }
 
     /// The configurations of tenants, as of now: one read of their epochs, and a load of those that moved. Call it after the
@@ -74,14 +87,13 @@ impl Configurations {
         let mut fresh = Fresh::new();
         let mut moved = Vec::new();
         for (tenant, epoch) in epochs {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant, epoch);
-            match known {
+            match self.known(&tenant, epoch) {
                 Some(configuration) => drop(fresh.insert(tenant, Ok(configuration))),
-                None => moved.push(tenant),
+                None => moved.push((tenant, epoch)),
             }
         }
         let mut loads = futures_util::stream::iter(moved)
-            .map(|tenant| async move { (tenant.clone(), self.load(tenant).await) })
+            .map(|(tenant, epoch)| async move { (tenant.clone(), self.load_once(tenant, epoch).await) })
             .buffer_unordered(LOADS_AT_ONCE);
         while let Some((tenant, loaded)) = loads.next().await {
             match loaded {
@@ -104,6 +116,24 @@ impl Configurations {
                 })
             })
             .await
+    }
+
+    fn known(&self, tenant: &TenantId, epoch: i64) -> Option<Arc<Configuration>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant, epoch)
+    }
+
+    /// Loads a tenant, unless somebody else has done so meanwhile.
+    async fn load_once(&self, tenant: TenantId, epoch: i64) -> Result<Option<Arc<Configuration>>, Error> {
+        let mut hasher = DefaultHasher::new();
+        tenant.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or_default();
+        let _loading = self.loading[place].lock().await;
+        if let Some(configuration) = self.known(&tenant, epoch) {
+            return Ok(Some(configuration));
+        }
+        // What is there is out of date for everybody: two of a large tenant need not be held at once.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).tenants.remove(&tenant);
+        self.load(tenant).await
     }
 
     async fn load(&self, tenant: TenantId) -> Result<Option<Arc<Configuration>>, Error> {

@@ -54,6 +54,10 @@ pub struct Done {
     pub clock: Option<(OffsetDateTime, Instant)>,
 }
 
+/// One flight: the server takes the fences before it reads what they protect. Prepared ahead, because only what is prepared goes
+/// out in the order in which it is given.
+const FENCED: [&str; 4] = [planning::ANEW, locks::SHARE_WORKFLOWS, configuration::HEAD, configuration::LIVE_GOALS_OF];
+
 /// Judges the active enrollments of these pairs. Doing it again changes nothing.
 pub async fn judge_pairs(
     (db, tx): (&Db, &Tx),
@@ -64,9 +68,13 @@ pub async fn judge_pairs(
 ) -> Result<Done, Error> {
     let workflows: BTreeSet<WorkflowId> = part.iter().map(|((workflow, _), _)| *workflow).collect();
     let workflows: Vec<WorkflowId> = workflows.into_iter().collect();
-    planning::anew(tx).await?;
-    locks::share_workflows(tx, tenant, workflows.iter().copied()).await?;
-    let workflows = configuration::under_fence(tx, tenant, &workflows, known, metrics).await?;
+    tx.prepare(&FENCED).await?;
+    let fenced = Box::pin(async {
+        let fences = locks::share_workflows(tx, tenant, workflows.iter().copied());
+        Ok(futures_util::try_join!(planning::anew(tx), fences)?)
+    });
+    let read = Box::pin(configuration::under_fence(tx, tenant, &workflows, known, metrics));
+    let (_, workflows) = futures_util::try_join!(fenced, read)?;
     let pairs = part.iter().map(|(pair, _)| pair);
     let live = Pairs::of(pairs.filter(|(workflow, _)| workflows.contains_key(workflow)));
     if live.is_empty() {

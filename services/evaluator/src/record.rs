@@ -16,6 +16,9 @@ use pg::{Db, Tx};
 use std::collections::HashMap;
 use time::OffsetDateTime;
 
+/// What is written in one flight, in this order; prepared ahead, as in `judging`.
+const WRITTEN: [&str; 4] = [judged::EXIT, actions::CANCEL, planning::KEPT, achievements::INSERT];
+
 /// Writes everything; answers the goal types of what was achieved, and how many enrollments exited.
 pub async fn write(
     (db, tx): (&Db, &Tx),
@@ -41,10 +44,16 @@ pub async fn write(
     let ends: Vec<(EnrollmentId, OffsetDateTime)> =
         exits.iter().map(|(case, exit)| (case.enrollment.id, exit.reached_at)).collect();
     let ids: Vec<EnrollmentId> = ends.iter().map(|(id, _)| *id).collect();
-    let (ended, mut cancelled) =
-        futures_util::try_join!(judged::exit(tx, tenant, now, &ends), actions::cancel(tx, tenant, &ids))?;
-    planning::kept(tx).await?;
-    let inserted = achievements::insert(tx, tenant, &new).await?;
+    tx.prepare(&WRITTEN).await?;
+    let flight = Box::pin(async {
+        futures_util::try_join!(
+            judged::exit(tx, tenant, now, &ends),
+            actions::cancel(tx, tenant, &ids),
+            planning::kept(tx),
+            achievements::insert(tx, tenant, &new)
+        )
+    });
+    let (ended, mut cancelled, (), inserted) = flight.await?;
     // The rows are locked and were read under the lock, so this cannot differ; if it did, facts would be told that are none.
     if inserted != count(new.len()) || ended != count(ends.len()) {
         return Err(Error::Overtaken);

@@ -70,7 +70,8 @@ pub async fn of_pairs(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Result<V
     rows.iter().map(achievement).collect()
 }
 
-const INSERT: &str = "INSERT INTO evaluator.workflow_goal_achievements (tenant_id, id, workflow_id, enrollment_id, contact_id, goal_id, \
+/// See [`insert`].
+pub const INSERT: &str = "INSERT INTO evaluator.workflow_goal_achievements (tenant_id, id, workflow_id, enrollment_id, contact_id, goal_id, \
      goal_type, goal_version, event_id, event_name, achieved_at, recorded_at, criteria, trigger_event, metadata) \
      SELECT $1, n.id, n.workflow_id, n.enrollment_id, n.contact_id, n.goal_id, n.goal_type, n.goal_version, n.event_id, n.event_name, \
      n.achieved_at, n.recorded_at, n.criteria::jsonb, n.trigger_event::jsonb, n.metadata::jsonb \

@@ -135,7 +135,8 @@ pub async fn finish(tx: &Tx, tenant: &TenantId, id: ActionId, status: ActionStat
     row.as_ref().map(action).transpose()
 }
 
-const CANCEL: &str = "UPDATE evaluator.scheduled_actions a SET status = 'cancelled', cancelled_at = clock_timestamp() \
+/// See [`cancel`].
+pub const CANCEL: &str = "UPDATE evaluator.scheduled_actions a SET status = 'cancelled', cancelled_at = clock_timestamp() \
      WHERE a.tenant_id = $1 AND a.enrollment_id = ANY($2) AND a.status = 'pending' RETURNING a.enrollment_id, a.id";
 
 /// Cancels what is pending for enrollments that this transaction has locked; the ids by enrollment, ascending.

@@ -23,7 +23,8 @@ pub struct Head {
     pub currency: String,
 }
 
-const HEAD: &str = "SELECT c.epoch, c.default_currency FROM goals.v_configuration_v1 c WHERE c.tenant_id = $1";
+/// See [`head`].
+pub const HEAD: &str = "SELECT c.epoch, c.default_currency FROM goals.v_configuration_v1 c WHERE c.tenant_id = $1";
 
 /// Epoch and currency of the tenant, if there is such a tenant.
 pub async fn head(tx: &Tx, tenant: &TenantId) -> Result<Option<Head>, Error> {
@@ -81,7 +82,8 @@ pub async fn live_goals(tx: &Tx, tenant: &TenantId) -> Result<Vec<LiveGoal>, Err
     rows.iter().map(live_goal).collect()
 }
 
-const LIVE_GOALS_OF: &str = concat!(
+/// See [`live_goals_of`].
+pub const LIVE_GOALS_OF: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM goals.v_live_goals_v1 g WHERE g.tenant_id = $1 AND g.workflow_id = ANY($2::uuid[])"

@@ -63,7 +63,8 @@ pub async fn clock(tx: &Tx) -> Result<OffsetDateTime, Error> {
     Ok(tx.query_one(CLOCK, &[]).await?.try_get(0)?)
 }
 
-const EXIT: &str = "UPDATE evaluator.enrollments e SET status = 'completed_goal', exit_reason = 'goal_achieved', \
+/// See [`exit`].
+pub const EXIT: &str = "UPDATE evaluator.enrollments e SET status = 'completed_goal', exit_reason = 'goal_achieved', \
      exited_at = $2, goal_reached_at = x.goal_reached_at, version = e.version + 1 \
      FROM unnest($3::uuid[], $4::timestamptz[]) AS x (id, goal_reached_at) \
      WHERE e.tenant_id = $1 AND e.id = ANY($3) AND e.id = x.id AND e.exited_at IS NULL";

@@ -6,7 +6,8 @@ use domain::workflow::lock_key;
 use pg::{Error, Tx};
 use std::collections::BTreeSet;
 
-const SHARE_WORKFLOWS: &str = "SELECT pg_advisory_xact_lock_shared(k) FROM unnest($1::bigint[]) AS k";
+/// See [`share_workflows`].
+pub const SHARE_WORKFLOWS: &str = "SELECT pg_advisory_xact_lock_shared(k) FROM unnest($1::bigint[]) AS k";
 
 /// Holds the fences of these workflows, shared, to the end of the transaction. Taken in ascending order.
 pub async fn share_workflows(

@@ -9,7 +9,8 @@
 
 use pg::{Error, Tx};
 
-const ANEW: &str = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), \
+/// See [`anew`].
+pub const ANEW: &str = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), \
      set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)";
 
 /// From here to the end of the transaction every statement is planned for what it is given, on the tables as they are. About a
@@ -18,7 +19,8 @@ pub async fn anew(tx: &Tx) -> Result<(), Error> {
     tx.query(ANEW, &[]).await.map(drop)
 }
 
-const KEPT: &str = "SELECT set_config('plan_cache_mode', 'auto', true)";
+/// See [`kept`].
+pub const KEPT: &str = "SELECT set_config('plan_cache_mode', 'auto', true)";
 
 /// From here on plans are kept again: before rows are inserted whose foreign key would be planned for each of them.
 pub async fn kept(tx: &Tx) -> Result<(), Error> {
