@@ -1,0 +1,19 @@
+//! What a running Goalpost publishes and answers is what the published contract says: every message of a run through all that
+//! publishes, against its schema; every operation under every kind of credential, against the OpenAPI document.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+
+#[path = "../dev/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod dev;
+mod messages;
+mod operations;
+mod work;
+
+use dev::Dev;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_as_published() {
+    let dev = Dev::start(&[]);
+    messages::every_message_is_as_its_schema_says(&dev).await;
+    operations::every_operation_is_as_its_document_says(&dev).await;
+}

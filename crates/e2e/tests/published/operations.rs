@@ -1,0 +1,167 @@
+//! Every operation under every kind of credential: it answers what its document says, and lets in whom its role says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use reqwest::{Client, Method, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::dev::Dev;
+
+const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Who calls, and with what.
+type Callers = BTreeMap<&'static str, String>;
+
+async fn callers(dev: &Dev, http: &Client) -> Callers {
+    let url = format!("{}/api/v1/tenants/{}/api-keys", dev.text("/services/goals/url"), dev.text("/tenant_id"));
+    let of_role = async |role: &str| -> String {
+        let request = http.post(&url).bearer_auth(dev.text("/api_key")).json(&json!({"role": role}));
+        let made: Value = request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
+        made["key"].as_str().unwrap().to_owned()
+    };
+    BTreeMap::from([
+        ("stranger", "gpk_aaaaaaaaaaaa_nobody".to_owned()),
+        ("viewer", of_role("viewer").await),
+        ("editor", of_role("editor").await),
+        ("admin", dev.text("/api_key").to_owned()),
+        ("operator", dev.text("/operator_key").to_owned()),
+        ("write token", dev.text("/write_token").to_owned()),
+    ])
+}
+
+/// What a caller is answered before anything else is looked at; none if it is let in.
+fn refusal(role: &str, caller: Option<&str>) -> Option<u16> {
+    let (known, allowed): (&[&str], &[&str]) = match role {
+        "none" => return None,
+        "write token" => (&["write token"], &["write token"]),
+        "viewer" => (&["viewer", "editor", "admin", "operator"], &["viewer", "editor", "admin"]),
+        "editor" => (&["viewer", "editor", "admin", "operator"], &["editor", "admin"]),
+        "operator, or admin of the tenant" => (&["viewer", "editor", "admin", "operator"], &["admin", "operator"]),
+        "operator" => (&["viewer", "editor", "admin", "operator"], &["operator"]),
+        other => panic!("no role: {other}"),
+    };
+    match caller {
+        Some(caller) if allowed.contains(&caller) => None,
+        Some(caller) if known.contains(&caller) => Some(403),
+        _ => Some(401),
+    }
+}
+
+/// A path with something in each place: the tenant of the run, ids that nobody has.
+fn filled(path: &str, tenant: &str) -> String {
+    let parts = path.split('/').map(|part| match part {
+        "{tenant_id}" => tenant.to_owned(),
+        "{kind}" => "tag".to_owned(),
+        "{file}" => "initializer.js".to_owned(),
+        part if part.starts_with('{') => Uuid::now_v7().simple().to_string(),
+        part => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// A document, and the service that it is of.
+struct Described {
+    url: String,
+    document: Value,
+}
+
+impl Described {
+    async fn fetch(dev: &Dev, http: &Client, service: &str) -> Self {
+        let url = dev.text(&format!("/services/{service}/url")).to_owned();
+        let text = http.get(format!("{url}/openapi.json")).send().await.unwrap().text().await.unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../proto-schemas/http/{service}.json"));
+        assert!(
+            text == fs::read_to_string(file).unwrap(),
+            "{service} gives out another document than the committed one"
+        );
+        Self { url, document: serde_json::from_str(&text).unwrap() }
+    }
+
+    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        let reference = value.get("$ref").and_then(Value::as_str);
+        reference.map_or(value, |reference| self.document.pointer(reference.trim_start_matches('#')).unwrap())
+    }
+
+    /// Holds an answer against what the operation says: status, content type, code.
+    async fn judge(&self, operation: &Value, answer: Response) -> u16 {
+        let (status, url) = (answer.status().as_u16(), answer.url().to_string());
+        let id = operation["operationId"].as_str().unwrap();
+        let documented = operation["responses"].get(status.to_string());
+        let documented =
+            self.resolved(documented.unwrap_or_else(|| panic!("{id} answers {status}, which is not documented")));
+        let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+        assert!(answer.headers().contains_key("x-request-id"), "{id}");
+        let text = answer.text().await.unwrap();
+        let kinds: Vec<&String> =
+            documented.get("content").and_then(Value::as_object).into_iter().flatten().map(|(k, _)| k).collect();
+        let essence = kind.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default();
+        assert!(
+            kinds.iter().any(|kind| *kind == essence) || (kinds.is_empty() && text.is_empty()),
+            "{id}: {kind:?} {url}"
+        );
+        if status >= 400 {
+            let problem: Value = serde_json::from_str(&text).unwrap();
+            let codes = documented.pointer("/content/application~1problem+json/schema/allOf/1/properties/code/enum");
+            let codes = codes.unwrap().as_array().unwrap();
+            assert!(codes.contains(&problem["code"]), "{id}: {} is not documented", problem["code"]);
+        }
+        status
+    }
+}
+
+pub async fn every_operation_is_as_its_document_says(dev: &Dev) {
+    let http = Client::new();
+    let callers = callers(dev, &http).await;
+    let mut ids = BTreeSet::new();
+    for service in SERVICES {
+        let described = Described::fetch(dev, &http, service).await;
+        for (path, item) in described.document["paths"].as_object().unwrap() {
+            let url = format!("{}{}", described.url, filled(path, dev.text("/tenant_id")));
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(format!("{service} {id}")), "{id} stands twice");
+                under_every_credential((&described, operation), &http, (method, &url), &callers).await;
+            }
+            no_other_method(&http, &url, item).await;
+        }
+    }
+    assert!(ids.len() > 45, "{}", ids.len());
+}
+
+async fn under_every_credential(
+    (described, operation): (&Described, &Value),
+    http: &Client,
+    (method, url): (&str, &str),
+    callers: &Callers,
+) {
+    let role = operation["x-goalpost-role"].as_str().unwrap();
+    let nobody = std::iter::once((None, None));
+    let everybody = nobody.chain(callers.iter().map(|(name, secret)| (Some(*name), Some(secret))));
+    for (caller, secret) in everybody {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let request = http.request(method, url).header("content-type", "application/json");
+        let request = secret.into_iter().fold(request, |request, secret| request.bearer_auth(secret));
+        let request = if operation.get("requestBody").is_some() { request.body("{}") } else { request };
+        let status = described.judge(operation, request.send().await.unwrap()).await;
+        let id = &operation["operationId"];
+        match refusal(role, caller) {
+            Some(refused) => assert_eq!(status, refused, "{id} as {caller:?}"),
+            None => assert!(!matches!(status, 401 | 403 | 500..), "{id} as {caller:?}: {status}"),
+        }
+    }
+}
+
+/// A method that is not described answers 405, and `Allow` names those that are.
+async fn no_other_method(http: &Client, url: &str, item: &Value) {
+    let described: BTreeSet<String> = item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+    for method in METHODS.into_iter().filter(|method| !described.contains(*method)) {
+        let answer = http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).send().await.unwrap();
+        assert_eq!(answer.status(), 405, "{method} {url}");
+        let allowed = answer.headers()["allow"].to_str().unwrap().split(", ").map(str::to_owned).collect();
+        assert_eq!(described, allowed, "{method} {url}");
+    }
+}

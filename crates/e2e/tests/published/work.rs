@@ -1,0 +1,114 @@
+//! A run through everything that publishes a message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Settings};
+use domain::contract::exchange;
+use domain::outbox::{Delivery, OutboxMessage};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::dev::Dev;
+
+/// How often one of each has to come, at least: exchange, routing key, count.
+pub const PUBLISHED: [(&str, &str, usize); 11] = [
+    ("goalpost.workflow", "goal.changed", 4),
+    ("goalpost.workflow", "workflow.activated", 1),
+    ("goalpost.workflow", "workflow.enrollment.created", 2),
+    ("goalpost.workflow", "goal.achieved", 1),
+    ("goalpost.workflow", "workflow.exit.goal", 1),
+    ("goalpost.workflow", "workflow.action.cancelled", 1),
+    ("goalpost.workflow", "workflow.deactivated", 1),
+    ("goalpost.commands", "recheck", 2),
+    ("goalpost.events", "events.stored", 2),
+    ("goalpost.domain", "payment.completed", 1),
+    ("goalpost.domain", "contact.tag.added", 1),
+];
+
+async fn ask(dev: &Dev, service: &str, method: Method, path: &str, body: Value) -> Value {
+    let secret = if service == "ingest" { "/write_token" } else { "/api_key" };
+    let url = format!("{}{path}", dev.text(&format!("/services/{service}/url")));
+    let request = reqwest::Client::new().request(method, &url).bearer_auth(dev.text(secret)).json(&body);
+    let answer = request.send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{url}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// All of it; afterwards everything of [`PUBLISHED`] is on its way.
+pub async fn through_everything(dev: &Dev) {
+    let post = async |service: &str, path: &str, body| ask(dev, service, Method::POST, path, body).await;
+    let workflow = post("goals", "/api/v1/workflows", json!({"name": "all that publishes"})).await;
+    let path = format!("/api/v1/workflows/{}", workflow["id"].as_str().unwrap());
+    let bought = json!({"goal_type": "purchase_made", "criteria": {"min_amount": 100}});
+    let goal = post("goals", &format!("{path}/goals"), bought).await;
+    let goal_path = format!("{path}/goals/{}", goal["id"].as_str().unwrap());
+    ask(dev, "goals", Method::PATCH, &goal_path, json!({"within": "30d"})).await;
+    let tagged = json!({"goal_type": "tag_added", "criteria": {"tag_name": "Gone"}});
+    let second = post("goals", &format!("{path}/goals"), tagged).await;
+    let second_path = format!("{path}/goals/{}", second["id"].as_str().unwrap());
+    ask(dev, "goals", Method::DELETE, &second_path, json!({})).await;
+    post("goals", &format!("{path}/activate"), json!({"catch_up": true})).await;
+
+    for (contact, step) in [("all-leaves", json!(1)), ("all-is-removed", json!("waiting"))] {
+        let new = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z", "current_step": step});
+        let enrollment = post("evaluator", &format!("{path}/enrollments"), new).await;
+        let enrollment_path = format!("/api/v1/enrollments/{}", enrollment["id"].as_str().unwrap());
+        let action = json!({"action_type": "send_email", "scheduled_at": "2099-01-01T00:00:00Z"});
+        post("evaluator", &format!("{enrollment_path}/actions"), action).await;
+        if contact == "all-is-removed" {
+            post("evaluator", &format!("{enrollment_path}/end"), json!({"status": "removed"})).await;
+        }
+    }
+    post("evaluator", &format!("{path}/recheck"), json!({})).await;
+    let paid = event("payment.completed", "all-leaves", json!({"amount": 150}));
+    post("ingest", "/api/v1/events", json!([paid])).await;
+    from_another_system(dev).await;
+}
+
+/// What has to come after the exit.
+pub async fn to_the_end(dev: &Dev) {
+    let workflows = ask(dev, "goals", Method::GET, "/api/v1/workflows?limit=1", Value::Null).await;
+    let path = format!("/api/v1/workflows/{}/deactivate", workflows["items"][0]["id"].as_str().unwrap());
+    ask(dev, "goals", Method::POST, &path, json!({})).await;
+}
+
+fn event(name: &str, contact: &str, properties: Value) -> Value {
+    json!({"event_id": Uuid::now_v7(), "event_name": name, "occurred_at": "2026-01-03T10:00:00Z", "contact_id": contact,
+        "properties": properties})
+}
+
+/// Two messages on `goalpost.domain`: a bare event, and a CloudEvent.
+async fn from_another_system(dev: &Dev) {
+    let settings = Settings::new(dev.text("/amqp_url"));
+    let cancel = CancellationToken::new();
+    let bus = Bus::connect(settings, &[], cancel.clone(), Handle::current());
+    while !bus.ready() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut bare = event("payment.completed", "all-else", json!({"amount": "5.00"}));
+    bare["tenant_id"] = dev.text("/tenant_id").into();
+    let cloud = json!({"specversion": "1.0", "id": "tag-1", "source": "/crm", "type": "contact.tag.added",
+        "time": "2026-01-03T10:00:00Z", "tenantid": dev.text("/tenant_id"), "datacontenttype": "application/json",
+        "data": {"tag_name": "VIP", "contact_id": "all-else"}});
+    let messages =
+        [("payment.completed", "application/json", bare), ("contact.tag.added", "application/cloudevents+json", cloud)];
+    for (key, content_type, body) in messages {
+        let message = OutboxMessage {
+            id: 1,
+            exchange: exchange::DOMAIN.to_owned(),
+            routing_key: key.to_owned(),
+            mandatory: true,
+            message_id: Uuid::now_v7(),
+            content_type: content_type.to_owned(),
+            payload: body.to_string().into_bytes(),
+            traceparent: None,
+        };
+        assert_eq!(bus.publisher().publish(Arc::from([message])).await.unwrap(), [Delivery::Confirmed]);
+    }
+    cancel.cancel();
+}
