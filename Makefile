@@ -26,6 +26,11 @@ chaos: ## Every fault many times over (RUNS=n, MINUTES=n, FAULT=name, SEED=n), a
 	GOALPOST_CHAOS=sweep RUNS=$(or $(RUNS),5) cargo test -q --workspace --test faults -- --nocapture nothing_is_lost
 	test -n "$(FAULT)" || GOALPOST_CHAOS=sweep $(goalpost) dev --servers-only -- cargo test -q --workspace --test shutdown -- --nocapture
 
+fuzz: ## Let schemathesis look for answers that no document has (SECONDS=n, SEED=n)
+	scripts/install-packages
+	cargo build --workspace --bin goalpost
+	scripts/fuzz-http --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
 check: ## All that CI checks: format, lints, documentation, tests
 	scripts/check
 
