@@ -100,13 +100,33 @@ async fn fate(pool: &Pool, identity: &Identity) -> Option<Fate> {
 
 fn read(row: &Row, identity: &Identity) -> Option<Fate> {
     let (server, status): (String, Option<String>) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
-    if server != identity.server {
-        return None;
+    Some(judge(identity, &server, status.as_deref()))
+}
+
+fn judge(identity: &Identity, server: &str, status: Option<&str>) -> Fate {
+    match status {
+        _ if server != identity.server => Fate::Unknown,
+        Some("committed") => Fate::Committed,
+        Some("aborted") => Fate::RolledBack,
+        Some("in progress") => Fate::InProgress,
+        _ => Fate::Unknown,
     }
-    match status.as_deref()? {
-        "committed" => Some(Fate::Committed),
-        "aborted" => Some(Fate::RolledBack),
-        "in progress" => Some(Fate::InProgress),
-        _ => None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_server_that_gave_the_number_is_believed() {
+        let identity = Identity { xid: "7".to_owned(), server: "started then".to_owned() };
+        let judged = |server, status| judge(&identity, server, status);
+        assert_eq!(judged("started then", Some("committed")), Fate::Committed);
+        assert_eq!(judged("started then", Some("aborted")), Fate::RolledBack);
+        assert_eq!(judged("started then", Some("in progress")), Fate::InProgress);
+        assert_eq!(judged("started then", None), Fate::Unknown, "too long ago");
+        for status in ["committed", "aborted", "in progress"] {
+            assert_eq!(judged("started since", Some(status)), Fate::Unknown, "somebody else's number");
+        }
     }
 }
