@@ -117,3 +117,15 @@ async fn without_a_broker_the_publisher_is_not_ready_and_fails_at_once() {
     assert_eq!(error.to_string(), "there is no connection to the broker");
     site.stop().await;
 }
+
+#[tokio::test]
+async fn what_waits_in_a_queue_is_told() {
+    let mut site = Site::up(&[Queue::EvaluatorCommands]).await;
+    site.publish((0..3).map(|n| message(COMMANDS, "recheck", &n.to_string())).collect()).await;
+    site.waits("evaluator.commands", 3).await;
+    assert_eq!(site.bus.ready_messages(Queue::EvaluatorCommands).await.unwrap(), 3);
+    site.consume(Queue::EvaluatorCommands, 10, Script::acks());
+    site.waits("evaluator.commands", 0).await;
+    assert_eq!(site.bus.ready_messages(Queue::EvaluatorCommands).await.unwrap(), 0);
+    site.stop().await;
+}

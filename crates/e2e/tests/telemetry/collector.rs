@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 /// What is kept of a span.
 #[derive(Debug, Clone)]
@@ -26,6 +27,7 @@ pub struct Span {
 pub struct Collector {
     url: String,
     spans: Arc<Mutex<Vec<Span>>>,
+    stop: CancellationToken,
 }
 
 impl Collector {
@@ -34,16 +36,23 @@ impl Collector {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let spans = Arc::<Mutex<Vec<Span>>>::default();
         let kept = Arc::clone(&spans);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         #[expect(clippy::disallowed_methods, reason = "a test's own server")]
-        tokio::spawn(async move {
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let kept = Arc::clone(&kept);
+                let (kept, stopped) = (Arc::clone(&kept), stopped.clone());
                 #[expect(clippy::disallowed_methods, reason = "a test's own server")]
-                tokio::spawn(async move { serve(stream, &kept).await });
+                tokio::spawn(async move { stopped.run_until_cancelled(serve(stream, &kept)).await });
             }
-        });
-        Self { url, spans }
+        }));
+        Self { url, spans, stop }
+    }
+
+    /// From now on nobody listens.
+    pub fn stop(&self) {
+        self.stop.cancel();
     }
 
     pub fn url(&self) -> &str {

@@ -45,13 +45,31 @@ async fn what_the_services_tell() {
         promised::holds(service, &live.names(service));
     }
     queries::ask_only_for(&live.all_names());
+
+    collector.stop();
+    work_goes_on_without_a_collector(&dev).await;
+}
+
+async fn work_goes_on_without_a_collector(dev: &Dev) {
+    let mut exits = exits(dev).await;
+    let purchase = json!({"goal_type": "purchase_made", "criteria": {"min_amount": 100}});
+    dev.enrolled(&json!("any"), &[purchase], "another").await;
+    for _ in 0..20 {
+        dev.happens("page.left", "another", "{}").await;
+    }
+    dev.happens("payment.completed", "another", r#"{"amount": 100, "currency": "USD"}"#).await;
+    let exit: Value = serde_json::from_slice(&next(&mut exits).await.body).unwrap();
+    assert_eq!(exit["data"]["contact_id"], "another");
+}
+
+async fn exits(dev: &Dev) -> Subscription {
+    Subscription::open(dev.text("/amqp_url"), "goalpost.workflow", "workflow.exit.goal").await.unwrap()
 }
 
 async fn one_trace_from_the_request_to_the_exit(dev: &Dev, collector: &Collector) {
     let purchase = json!({"goal_type": "purchase_made", "criteria": {"min_amount": 100}});
     dev.enrolled(&json!("any"), &[purchase], "contact").await;
-    let exits = Subscription::open(dev.text("/amqp_url"), "goalpost.workflow", "workflow.exit.goal").await;
-    let mut exits = exits.unwrap();
+    let mut exits = exits(dev).await;
     let trace_id = Uuid::now_v7().simple().to_string();
     let sender = "00f067aa0ba902b7";
     let bought = r#"{"amount": 100, "currency": "USD"}"#;

@@ -5,6 +5,7 @@ extern crate goalpost_pg as pg;
 
 mod lost;
 mod maintain;
+mod metrics;
 mod outbox;
 mod prepared;
 mod tx;

@@ -41,7 +41,7 @@ impl Publish for Broker {
     }
 }
 
-async fn add(db: &Db, of: &'static str, ids: Vec<Uuid>) -> Result<(), Error> {
+pub async fn add(db: &Db, of: &'static str, ids: Vec<Uuid>) -> Result<(), Error> {
     let adder = db.clone();
     db.run_tx("add", Scope::Tenant(tenant("a")), move |tx| {
         let (db, ids) = (adder.clone(), ids.clone());
