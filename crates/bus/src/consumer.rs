@@ -2,6 +2,7 @@
 //! connection.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -9,6 +10,8 @@ use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::FieldTable;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, within};
@@ -45,6 +48,8 @@ pub(crate) struct Consumer {
     pub(crate) prefetch: u16,
     pub(crate) hold: Duration,
     pub(crate) link: Current,
+    /// Held by the one consumer of this process that has fetched a message alone.
+    pub(crate) alone: Arc<Mutex<()>>,
     pub(crate) cancel: CancellationToken,
     pub(crate) worker: Worker,
 }
@@ -72,8 +77,8 @@ impl Consumer {
             let Some(live) = live else { return };
             match self.session(&live, mode).await {
                 Stop::Cancelled => return,
-                Stop::Held | Stop::Suspect => mode = Mode::Single,
-                Stop::Fresh => mode = Mode::Flow,
+                Stop::Held => mode = Mode::Single,
+                Stop::Fresh | Stop::Suspect => mode = Mode::Flow,
                 Stop::Broken(reason) => live.fail(format!("{}: {reason}", self.worker.queue)),
             }
         }
@@ -142,21 +147,39 @@ impl Consumer {
             let mut arrived = self.arrived(first, deliveries)?;
             let suspect = arrived.iter().any(is_suspect);
             if suspect {
-                // All others first: if a suspect ends the process, no message is to pay for it.
-                // The suspects go back, to be fetched one by one.
+                // All others first: if a suspect ends the process, no message is to pay for it. The suspects do not go back in
+                // between: that would cost each of them a delivery, and another consumer would do the same to them.
                 arrived.append(&mut self.rest(channel, deliveries).await?);
-                arrived.retain(|delivery| !is_suspect(delivery));
             }
-            self.settle(arrived, &mut patience).await?;
+            let (suspects, others): (Vec<_>, Vec<_>) = arrived.into_iter().partition(is_suspect);
+            self.settle(others, &mut patience).await?;
             if suspect {
+                let _alone = self.alone(live).await?;
+                for suspect in suspects {
+                    self.settle(vec![suspect], &mut patience).await?;
+                }
                 return Err(Stop::Suspect);
             }
+        }
+    }
+
+    /// Waits until no other consumer of this process is busy with a message that may end it. Not for ever: such a message may be
+    /// held for long.
+    async fn alone(&self, live: &Live) -> Result<Option<MutexGuard<'_, ()>>, Stop> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Stop::Cancelled),
+            () = live.broken() => Err(Stop::Broken("the connection ended".to_owned())),
+            alone = timeout(self.worker.call_timeout, self.alone.lock()) => Ok(alone.ok()),
         }
     }
 
     async fn fetch(&self, live: &Live, channel: &Channel) -> Result<Infallible, Stop> {
         let mut patience = Patience::new(live, &self.cancel, LONG_HOLD);
         loop {
+            // Whoever begins, begins here: if this message ends the process, as it may have ended the one before, then no
+            // other consumer has fetched one that goes down with it every time.
+            let _alone = self.alone(live).await?;
             let queue = self.worker.queue.as_str();
             let getting = channel.basic_get(queue.into(), BasicGetOptions::default());
             let got = within(self.worker.call_timeout, "basic.get", getting).await;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use domain::dead_letter::DeadLetters;
 use domain::outbox::Publish;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use consumer::Consume;
@@ -52,6 +52,7 @@ pub struct Bus {
     publish: Line,
     /// Stays empty in a service that consumes nothing.
     consume: Line,
+    alone: Arc<Mutex<()>>,
 }
 
 type Line = watch::Sender<Option<Arc<Live>>>;
@@ -86,7 +87,7 @@ impl Bus {
         if !queues.is_empty() {
             start("consume", queues, &consume);
         }
-        Self { settings, cancel, metrics, queues, publish, consume }
+        Self { settings, cancel, metrics, queues, publish, consume, alone: Arc::default() }
     }
 
     /// Whether every connection this service needs is up.
@@ -147,6 +148,7 @@ impl Bus {
             prefetch,
             hold: self.settings.hold(),
             link: self.consume.subscribe(),
+            alone: Arc::clone(&self.alone),
             cancel: self.cancel.clone(),
             worker,
         };

@@ -84,6 +84,25 @@ async fn a_suspect_is_out_of_the_queue_alone() {
 }
 
 #[tokio::test]
+async fn the_consumers_of_a_process_fetch_their_first_messages_one_after_the_other() {
+    let mut site = Site::up(&[QUEUE]).await;
+    site.send(["a", "b"]).await;
+    let slow = Slow::new();
+    for _ in 0..2 {
+        site.consume(QUEUE, 10, slow.clone());
+    }
+    slow.begins(1).await;
+    // The other one has fetched nothing: what ends this process takes nothing with it.
+    site.waits("evaluator.commands", 1).await;
+    assert_eq!(slow.calls().len(), 1);
+    slow.permits.add_permits(1);
+    slow.begins(2).await;
+    slow.permits.add_permits(1);
+    site.waits("evaluator.commands", 0).await;
+    site.stop_with("evaluator.commands", 0).await;
+}
+
+#[tokio::test]
 async fn a_message_that_ends_every_process_is_given_up_and_its_neighbours_are_not() {
     let mut site = Site::up(&[QUEUE]).await;
     site.send(["a", "b", "poison", "c", "d", "e"]).await;
