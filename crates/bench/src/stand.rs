@@ -30,6 +30,9 @@ pub struct Stand {
     dev: Dev,
 }
 
+/// From the start of the services until they are idle.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// The process, ended with its directory.
 struct Dev {
     child: Child,
@@ -78,7 +81,8 @@ impl Stand {
         }
         let place = Place::read(&path)?;
         let database = connect(&place.database_url).await?;
-        // Before anything was asked of them.
+        // Before anything was asked of them, and after what starting takes was given back.
+        tokio::time::sleep(SETTLED).await;
         let idle_mib = resident(&program, &place.services)?;
         let tenants = setup::tenants(&place, MANY_TENANTS).await?;
         Ok(Self { place, tenants, database, idle_mib, program, dev })

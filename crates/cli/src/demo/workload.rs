@@ -69,7 +69,10 @@ impl Workload {
         }
         let http = client()?;
         let operator = Service::new(&http, &place.services.goals.url, &place.operator_key);
-        let tenant = json!({"tenant_id": format!("cdnow-{}", Uuid::now_v7().simple()), "name": "CDNOW purchases"});
+        let name = "cdnow";
+        let again = operator.get::<Tenant>(&format!("/api/v1/tenants/{name}")).await.is_ok();
+        let name = if again { format!("{name}-{}", Uuid::now_v7().simple()) } else { name.to_owned() };
+        let tenant = json!({"tenant_id": name, "name": "CDNOW purchases"});
         let tenant = operator.post::<Tenant>("/api/v1/tenants", tenant.to_string()).await?.body.tenant_id;
         let of_tenant = format!("/api/v1/tenants/{tenant}");
         let token = json!({"kind": "server"}).to_string();
