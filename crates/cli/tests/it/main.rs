@@ -5,6 +5,7 @@ mod broker;
 mod demo;
 mod dev;
 mod goalpost;
+mod load;
 mod openapi;
 mod operator;
 mod servers_only;
