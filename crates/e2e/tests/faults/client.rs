@@ -25,6 +25,8 @@ pub struct Tenant {
     token: String,
     key: String,
     urls: Vec<(&'static str, String)>,
+    /// Handlers are made to panic: an answer of 500 says nothing then, as a broken connection does.
+    pub panics: bool,
 }
 
 /// A status with its body, or no answer.
@@ -44,6 +46,7 @@ impl Tenant {
             token: String::new(),
             key: cluster.operator_key.clone(),
             urls,
+            panics: false,
         };
         let id = tenant.id.clone();
         tenant.configure("/api/v1/tenants", &json!({"tenant_id": id})).await;
@@ -91,13 +94,18 @@ impl Tenant {
         Ok((status, text))
     }
 
+    fn is_not_now(&self, status: StatusCode) -> bool {
+        matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            || (self.panics && status == StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// The same until there is an answer that is not "not now": the answer, and how many attempts it took.
     async fn insist(&self, service: &str, method: Method, path: &str, body: &str) -> (StatusCode, String, u32) {
         let limit = Instant::now() + PATIENCE;
         for attempt in 1.. {
             let told = self.ask(service, method.clone(), path, body).await;
             match told {
-                Ok((status, text)) if !is_not_now(status) => return (status, text, attempt),
+                Ok((status, text)) if !self.is_not_now(status) => return (status, text, attempt),
                 told => assert!(Instant::now() < limit, "{method} {path} is never answered: {told:?}"),
             }
             tokio::time::sleep(PAUSE).await;
@@ -111,7 +119,7 @@ impl Tenant {
         loop {
             let told = self.ask("ingest", Method::POST, "/api/v1/events", body).await;
             let answer = match told {
-                Ok((status, _)) if is_not_now(status) => Answer::Unknown,
+                Ok((status, _)) if self.is_not_now(status) => Answer::Unknown,
                 Ok((_, text)) => match verdicts(&text) {
                     Some(verdicts) => Answer::Verdicts(verdicts),
                     None => {
@@ -178,7 +186,7 @@ impl Tenant {
                 ledger.actions.push(action["id"].as_str().unwrap().parse().unwrap());
             }
             Ok((StatusCode::CONFLICT, _)) | Err(_) => {}
-            Ok((status, _)) if is_not_now(status) => {}
+            Ok((status, _)) if self.is_not_now(status) => {}
             Ok((status, text)) => ledger.strange.push(format!("an action: {status} {text}")),
         }
     }
@@ -190,7 +198,7 @@ impl Tenant {
         match told {
             Ok((StatusCode::OK, _)) => ledger.started.push(action),
             Ok((StatusCode::CONFLICT, _)) | Err(_) => {}
-            Ok((status, _)) if is_not_now(status) => {}
+            Ok((status, _)) if self.is_not_now(status) => {}
             Ok((status, text)) => ledger.strange.push(format!("a start: {status} {text}")),
         }
     }
@@ -212,10 +220,6 @@ impl Tenant {
         assert!(status.is_success(), "{status} {text}");
         serde_json::from_str(&text).unwrap()
     }
-}
-
-fn is_not_now(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
 }
 
 fn answered(told: Told) -> Value {

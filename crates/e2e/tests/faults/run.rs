@@ -47,7 +47,8 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     cluster.scale("evaluator", scenario.evaluators).await;
     cluster.scale("ingest", scenario.ingests).await;
     let workload = Workload::plan(size.customers, size.over * scenario.slower, seed);
-    let tenant = Tenant::make(cluster).await;
+    let mut tenant = Tenant::make(cluster).await;
+    tenant.panics = matches!(scenario.fault, Fault::Crash(_, "panic"));
     let shadow = Shadow::bind(&cluster.http, cluster.management_url(), &format!("shadow.{}", tenant.id)).await;
     let known_letters = facts::all(&mut cluster.database().await, &tenant.id).await.unwrap().dead_letters.len();
     workload.prepare(&tenant).await;
