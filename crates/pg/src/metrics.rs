@@ -55,7 +55,7 @@ impl Metrics {
             outbox_messages: rows("outbox.messages", "Messages that wait in the outbox"),
             outbox_events: rows("outbox.events", "Stored events that the messages in the outbox speak of"),
             outbox_bytes: meter
-                .u64_gauge("outbox.bytes")
+                .u64_gauge("outbox.size")
                 .with_unit("By")
                 .with_description("Bytes of the messages in the outbox, as they are stored")
                 .build(),

@@ -10,7 +10,7 @@ const SHARED: [(&str, &[&str]); 4] = [("web", &[]), ("pg", &[]), ("runtime", &[]
 
 /// Metrics of `pg` that need an outbox, which analytics has not.
 const OF_AN_OUTBOX: [&str; 5] =
-    ["outbox_messages", "outbox_events", "outbox_bytes", "outbox_age_seconds", "dead_letters_stored"];
+    ["outbox_messages", "outbox_events", "outbox_size_bytes", "outbox_age_seconds", "dead_letters_stored"];
 
 /// Panics unless a service tells exactly what is promised: nothing else, and all that does not wait for something to happen.
 pub fn holds(service: &str, told: &BTreeSet<String>) {
