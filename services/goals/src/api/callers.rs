@@ -1,5 +1,4 @@
-//! Who may call a route. A caller is judged before anything else of the request is looked at, so that nobody learns from a
-//! complaint about a path or a body what they may not see.
+//! Who may call a route, judged before the rest of the request by `By`.
 
 use std::pin::Pin;
 
@@ -7,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::web::{Data, Path};
 use actix_web::{Error, FromRequest, HttpRequest};
 use domain::ids::TenantId;
+pub(super) use web::By;
 use web::{Caller, Editor, Problem, Role, Strict, access::traceparent};
 
 use super::App;
@@ -15,29 +15,8 @@ use crate::tenants;
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
 
-/// The caller `K`, and after it has passed the rest `R` of what a handler wants.
-pub(super) struct By<K, R>(pub K, pub R);
-
 /// What a change of one object wants: an editor, the object's path, the body.
 pub(super) type Edit<P, B> = By<EditedBy, (Path<P>, Strict<B>)>;
-
-impl<K, R> FromRequest for By<K, R>
-where
-    K: FromRequest<Error: Into<Error>> + 'static,
-    R: FromRequest<Error: Into<Error>> + 'static,
-{
-    type Error = Error;
-    type Future = Extracted<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let caller = K::from_request(&request, &mut Payload::None).await.map_err(Into::into)?;
-            let rest = R::from_request(&request, &mut payload).await.map_err(Into::into)?;
-            Ok(Self(caller, rest))
-        })
-    }
-}
 
 /// Demands at least the role `editor` in a tenant.
 pub(super) struct EditedBy(pub Author);
