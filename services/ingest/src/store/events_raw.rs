@@ -106,7 +106,9 @@ pub async fn store(
         &told,
     ];
     let rows = tx.query(STORE, &parameters).await?;
-    tx.note_outbox_written();
+    if rows.len() == events.len() {
+        tx.note_outbox_written();
+    }
     rows.iter().map(|row| Ok(EventId::from(row.try_get::<_, Uuid>(0)?))).collect()
 }
 
