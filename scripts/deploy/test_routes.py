@@ -140,7 +140,8 @@ class Tables(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "cannot be told apart"):
             generate.table({"ingest": one, "goals": other})
         parameter["schema"]["format"] = "uuid"
-        self.assertEqual(["/api/v1/things/[0-9A-Fa-f-]+$", "/api/v1/things/all$"], [path for _, path in generate.table({"ingest": one, "goals": other})])
+        table = generate.table({"ingest": one, "goals": other})
+        self.assertEqual([("ingest", "/api/v1/things/[0-9A-Fa-f-]+$"), ("goals", "/api/v1/things/all$")], table)
 
     def test_a_new_path_makes_the_files_stale(self):
         changed = documents()
