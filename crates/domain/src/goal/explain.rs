@@ -80,7 +80,8 @@ pub fn explain(
     for event in events {
         let mut of_event = judge(&alone, workflow, std::slice::from_ref(event)).verdicts;
         of_event.sort_by_key(|verdict| verdict.goal_id);
-        verdicts.extend(of_event.into_iter().map(|verdict| Verdict { reason: settled.reason(&verdict, event), ..verdict }));
+        verdicts
+            .extend(of_event.into_iter().map(|verdict| Verdict { reason: settled.reason(&verdict, event), ..verdict }));
     }
     verdicts
 }

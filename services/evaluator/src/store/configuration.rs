@@ -104,11 +104,7 @@ const GOALS_OF: &str = concat!(
 );
 
 /// All goals of a workflow that are not deleted, whatever its status; each with its own.
-pub async fn goals_of(
-    tx: &Tx,
-    tenant: &TenantId,
-    workflow: WorkflowId,
-) -> Result<Vec<(LiveGoal, GoalStatus)>, Error> {
+pub async fn goals_of(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<(LiveGoal, GoalStatus)>, Error> {
     let rows = tx.query(GOALS_OF, &[&tenant.as_str(), &workflow.as_uuid()]).await?;
     rows.iter().map(|row| Ok((live_goal(row)?, parsed(row, "status")?))).collect()
 }
