@@ -75,6 +75,38 @@ pub async fn prepare(client: &Client, tenants: &[Tenant], scenario: Scenario) ->
     Ok(())
 }
 
+// Every contact's events lie apart, as they do when all contacts act at the same time.
+const STORE: &str = "INSERT INTO ingest.events_raw (tenant_id, received_at, event_id, event_name, event_time, occurred_at, time_clamped, \
+     contact_id, properties) \
+     SELECT $1, now(), gen_random_uuid(), 'payment.completed', t.at, t.at, false, 'c-' || t.n % $2, \
+     jsonb_build_object('amount', CASE WHEN abs(hashint8(t.n)::bigint) % 1000 = 0 THEN 150.00 ELSE 19.90 END, 'currency', 'USD', \
+     'product_id', 'p-' || t.n % 50) \
+     FROM (SELECT n, now() - interval '20 hours' + n * interval '50 ms' AS at FROM generate_series($3::bigint, $4) AS n) AS t";
+
+const MEETING: &str = "SELECT w.id, (SELECT count(DISTINCT e.contact_id) FROM ingest.events_raw e WHERE e.tenant_id = w.tenant_id \
+     AND (e.properties ->> 'amount')::numeric >= 100) FROM goals.workflows w WHERE w.tenant_id = $1";
+
+/// Stores so many purchases of so many contacts. The tenant's only workflow, and how many contacts have bought for 100 and more.
+pub async fn stored(client: &Client, tenant: &Tenant, (contacts, events): (u64, u64)) -> anyhow::Result<(Uuid, u64)> {
+    let (name, contacts) = (tenant.id.as_str(), i64::try_from(contacts)?);
+    let mut first = 0;
+    while first < events {
+        let last = events.min(first + 10 * CHUNK) - 1;
+        client.execute(STORE, &[&name, &contacts, &i64::try_from(first)?, &i64::try_from(last)?]).await?;
+        first = last + 1;
+    }
+    for statement in ["VACUUM ANALYZE ingest.events_raw", "CHECKPOINT"] {
+        settle(client, statement).await?;
+    }
+    let row = client.query_one(MEETING, &[&name]).await?;
+    Ok((row.get(0), u64::try_from(row.get::<_, i64>(1))?))
+}
+
+#[expect(clippy::disallowed_methods, reason = "statements of one text each, no transaction")]
+async fn settle(client: &Client, statement: &str) -> Result<(), Error> {
+    client.batch_execute(statement).await
+}
+
 fn ids(count: u64) -> Vec<Uuid> {
     (0..count).map(|_| Uuid::now_v7()).collect()
 }

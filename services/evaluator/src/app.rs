@@ -8,6 +8,7 @@ use crate::consume::events_stored::EventsStored;
 use crate::evaluate::{Bounds, Evaluator};
 use crate::metrics::Metrics;
 use crate::settings::{EvaluationSettings, Settings};
+use crate::simulate::Simulations;
 use actix_web::web::Data;
 use bus::{Bus, Consume, Handler, Queue, Relay};
 use pg::Db;
@@ -27,9 +28,10 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
 
     let operations = api::operations();
     let (data, keys) = (Data::new(db.clone()), Data::new(Keys::new(db.clone())));
+    let simulations = Data::new(Simulations::new(db.clone(), settings.simulation));
     let admin = admin(AdminPort::new(exposed.registry), &db, &bus, (&gate, &shutdown));
     let bound = web::bind(&settings.http, admin, move |config| {
-        config.app_data(data.clone()).app_data(keys.clone());
+        config.app_data(data.clone()).app_data(keys.clone()).app_data(simulations.clone());
         operations.register(config);
     })?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));

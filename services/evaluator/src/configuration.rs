@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::configuration::{self as store, Entry, LiveGoal, Needed};
 pub use crate::store::configuration::{HEAD, LIVE_GOALS_OF};
-use domain::goal::{CompiledGoal, Criteria, Directory, Goal, GoalType, TenantRules, Within, fold_name};
+use domain::goal::{CompiledGoal, Criteria, Directory, Goal, GoalStatus, GoalType, TenantRules, Within, fold_name};
 use domain::ids::{TenantId, WorkflowId};
 use domain::json::{Json, Limits};
 use domain::workflow::Workflow;
@@ -261,13 +261,17 @@ fn workflow(id: WorkflowId, goals: Vec<LiveGoal>, directory: &Directory, currenc
 }
 
 pub fn compiled(goal: LiveGoal, directory: &Directory, currency: &str) -> Result<CompiledGoal, String> {
+    Ok(read(goal)?.compile(directory, currency))
+}
+
+fn read(goal: LiveGoal) -> Result<Goal, String> {
     let of_goal = |what: &str, why: &dyn std::fmt::Display| format!("goal {}, {what}: {why}", goal.goal_id);
     let goal_type = goal.goal_type.parse().map_err(|error| of_goal("type", &error))?;
     let criteria = Json::parse(&goal.criteria, &Limits::CRITERIA).map_err(|fault| of_goal("criteria", &fault))?;
     let criteria = Criteria::parse(goal_type, &criteria).map_err(|fault| of_goal("criteria", &fault))?;
     let within =
         goal.within_seconds.map(Within::from_seconds).transpose().map_err(|fault| of_goal("within", &fault))?;
-    let goal = Goal {
+    Ok(Goal {
         id: goal.goal_id.into(),
         goal_type,
         criteria,
@@ -277,8 +281,29 @@ pub fn compiled(goal: LiveGoal, directory: &Directory, currency: &str) -> Result
         created_at: goal.created_at,
         effective_from: goal.effective_from,
         active: true,
+    })
+}
+
+/// A workflow with all its goals that are not deleted, whatever its status and theirs; compiled as `under_fence` does it. `None`: it
+/// has none.
+pub async fn whole(tx: &Tx, tenant: &TenantId, id: WorkflowId) -> Result<Option<Workflow>, Error> {
+    let (goals, statuses): (Vec<LiveGoal>, Vec<GoalStatus>) =
+        store::goals_of(tx, tenant, id).await?.into_iter().unzip();
+    let Some(head) = store::head(tx, tenant).await?.filter(|_| !goals.is_empty()) else {
+        return Ok(None);
     };
-    Ok(goal.compile(directory, currency))
+    let directory = directory(store::directory(tx, tenant, &needed(&goals)).await?);
+    let whole = workflow(id, goals, &directory, &head.currency).map(|workflow| {
+        let goals = workflow.goals.iter().zip(statuses).map(|(goal, status)| {
+            let goal = Goal { active: status == GoalStatus::Active, ..goal.goal().clone() };
+            goal.compile(&directory, &head.currency)
+        });
+        Workflow { goals: goals.collect(), ..workflow }
+    });
+    whole.map(Some).map_err(|reason| {
+        tracing::warn!(%tenant, workflow = %id, reason, "a workflow cannot be read, and is not explained");
+        Error::GoalsUnreadable
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What can go wrong here, and what each thing is called: the code is the same in the answer, the log and the metric.
 
+use domain::fault::Fault;
+use domain::goal::ReferenceKind;
 use domain::ids::EnrollmentId;
 
 /// A failure of a use case.
@@ -26,6 +28,17 @@ pub enum Error {
     /// Something changed between two statements of the transaction; the whole of it is to be run again.
     #[error("other requests kept changing the same enrollments")]
     Overtaken,
+    /// A newer version made it. Nor is the workflow judged.
+    #[error("the workflow has a goal that this version cannot read")]
+    GoalsUnreadable,
+    #[error("{}", .0.message)]
+    Invalid(Fault),
+    #[error("Referenced {kind} does not exist")]
+    ReferenceNotFound { kind: ReferenceKind, fault: Fault },
+    #[error("as many simulations run already as may at once")]
+    TooManySimulations,
+    #[error("that is more than one simulation may look at: narrow it by from and to")]
+    SimulationTooLarge,
     #[error("the database failed")]
     Database(#[from] pg::Error),
 }
@@ -44,6 +57,11 @@ impl Error {
             Self::ActionNotPending => "action_not_pending",
             Self::ActionNotRunning => "action_not_running",
             Self::Overtaken => "overtaken",
+            Self::GoalsUnreadable => "goals_unreadable",
+            Self::Invalid(fault) => fault.code,
+            Self::ReferenceNotFound { .. } => "reference_not_found",
+            Self::TooManySimulations => "too_many_simulations",
+            Self::SimulationTooLarge => "simulation_too_large",
             Self::Database(error) if error.is_unavailable() => "database_unavailable",
             Self::Database(_) => "internal",
         }

@@ -10,6 +10,7 @@ mod end;
 mod enroll;
 mod error;
 mod evaluate;
+mod explain;
 mod judging;
 mod lists;
 mod metrics;
@@ -20,12 +21,13 @@ mod reading;
 mod recheck;
 mod record;
 mod settings;
+mod simulate;
 pub mod store;
 
 pub use api::operations;
 pub use app::start;
 pub use error::Error;
-pub use settings::{DEFAULTS, EvaluationSettings, Settings};
+pub use settings::{DEFAULTS, EvaluationSettings, Settings, SimulationSettings};
 
 use std::process::ExitCode;
 

@@ -23,13 +23,9 @@ pub struct Reading {
 impl Reading {
     /// Adds a contact whose events of these names are wanted, from `since` on.
     pub fn add<'n>(&mut self, contact: ContactId, since: OffsetDateTime, names: impl IntoIterator<Item = &'n str>) {
-        let names: BTreeSet<&str> = names.into_iter().collect();
-        if names.is_empty() {
-            return;
+        if let Some(wanted) = wanted(contact.clone(), since, names) {
+            self.open.insert(contact, wanted);
         }
-        let event_names = names.into_iter().collect::<Vec<_>>().join(" ");
-        let wanted = Wanted { contact_id: contact.clone(), since, after: Uuid::nil(), event_names };
-        self.open.insert(contact, wanted);
     }
 
     /// Whether there may be more.
@@ -64,7 +60,19 @@ impl Reading {
     }
 }
 
-fn event(stored: Stored) -> Result<StoredEvent, Error> {
+/// What is to be read of a contact; nothing where no event is asked for.
+pub fn wanted<'n>(
+    contact_id: ContactId,
+    since: OffsetDateTime,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Option<Wanted> {
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    let event_names = names.into_iter().collect::<Vec<_>>().join(" ");
+    (!event_names.is_empty()).then_some(Wanted { contact_id, since, after: Uuid::nil(), event_names })
+}
+
+/// An event as the judge takes it.
+pub fn event(stored: Stored) -> Result<StoredEvent, Error> {
     let properties = Json::parse(&stored.properties, &Limits::WIRE)
         .map_err(|fault| pg::Error::Decode(format!("properties of event {}: {fault}", stored.event_id)))?;
     Ok(StoredEvent {

@@ -21,6 +21,18 @@ pub struct Settings {
     pub bus: bus::Settings,
     /// Matching and judging.
     pub evaluation: EvaluationSettings,
+    /// What a goal would have done.
+    pub simulation: SimulationSettings,
+}
+
+/// Section `simulation`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulationSettings {
+    /// Simulations that run at the same time in this process. 0: none is run.
+    pub at_once: usize,
+    /// How long one may take.
+    pub limit_seconds: u64,
 }
 
 /// Section `evaluation`.

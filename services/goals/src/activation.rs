@@ -2,7 +2,7 @@
 //! the epoch change in one transaction, under the workflow's exclusive lock.
 
 use domain::contract::{Command, Fact, Recheck, WorkflowActivated, WorkflowDeactivated, derived_id};
-use domain::goal::GoalStatus;
+use domain::goal::{Criteria, GoalStatus};
 use domain::ids::WorkflowId;
 use domain::outbox::NewMessage;
 use domain::workflow::WorkflowStatus;
@@ -10,7 +10,7 @@ use pg::Db;
 
 use crate::change::{Author, Change, change, entry};
 use crate::error::Error;
-use crate::goals::{check_currency, locked, missing_reference, read_criteria};
+use crate::goals::{check_currency, locked, missing_reference};
 use crate::metrics::Metrics;
 use crate::store::goals::{self, Goal};
 use crate::store::workflows::{self, Workflow};
@@ -91,7 +91,7 @@ async fn check_goals(change: &Change<'_>, goals_of: &[Goal]) -> Result<(), Error
     for goal in goals_of {
         let invalid = |reason: String| Error::InvalidGoalConfiguration { goal: goal.id, reason };
         let criteria =
-            read_criteria(goal.goal_type, goal.criteria.get()).map_err(|fault| invalid(fault.to_string()))?;
+            Criteria::read(goal.goal_type, goal.criteria.get()).map_err(|fault| invalid(fault.to_string()))?;
         if let Some((kind, _)) = missing_reference(change.tx, change.tenant(), &criteria).await? {
             return Err(invalid(format!("{kind} does not exist")));
         }

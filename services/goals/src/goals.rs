@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::contract::{Fact, GoalChange, GoalChanged};
 use domain::fault::Fault;
-use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, ReferenceKind, Within};
+use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, Reference, Within};
 use domain::ids::{GoalId, TenantId, WorkflowId};
 use domain::json::{Json, Limits};
 use domain::workflow::MAX_GOALS;
@@ -43,12 +43,6 @@ pub struct GoalPatch {
     pub on_enroll: Option<OnEnroll>,
     pub position: Option<i16>,
     pub status: Option<GoalStatus>,
-}
-
-/// Reads criteria as they are given.
-pub fn read_criteria(goal_type: GoalType, text: &str) -> Result<Criteria, Fault> {
-    let read = Json::parse(text, &Limits::CRITERIA).and_then(|json| Criteria::parse(goal_type, &json));
-    read.map_err(|fault| fault.within("criteria"))
 }
 
 /// Holding already at enrollment makes sense for what a contact has or is, not for what happens once.
@@ -192,7 +186,7 @@ async fn edited(change: &Change<'_>, goal: &Goal, old: &Content, patch: &GoalPat
     let text = patch.criteria.as_deref().unwrap_or(&old.criteria);
     let switched_on = (old.status, new.status) == (GoalStatus::Inactive, GoalStatus::Active);
     if patch.criteria.is_some() || switched_on {
-        let criteria = read_criteria(goal.goal_type, text)?;
+        let criteria = Criteria::read(goal.goal_type, text)?;
         check_criteria(change.tx, change.tenant(), &criteria).await?;
         criteria.event_name().clone_into(&mut new.event_name);
         new.criteria = goals::criteria_text(change.tx, &criteria.to_json().to_text()).await?;
@@ -231,18 +225,10 @@ pub(crate) async fn check_currency(
 
 /// The first of the criteria's references that is not there; a stage of another pipeline than the given one is not.
 pub(crate) async fn missing_reference(tx: &Tx, tenant: &TenantId, criteria: &Criteria) -> Result<Option<Key>, Error> {
-    let references = criteria.references();
-    let keys: Vec<Key> = references.iter().map(|reference| (reference.kind, reference.id.clone())).collect();
+    let keys: Vec<Key> = criteria.references().into_iter().map(|reference| (reference.kind, reference.id)).collect();
     let found = directory::find(tx, tenant, &keys).await?;
-    let pipeline = keys.iter().find(|(kind, _)| *kind == ReferenceKind::Pipeline).map(|(_, id)| id);
-    let is_missing = |key: &&Key| match found.get(key) {
-        None => true,
-        Some(stage) if stage.kind == ReferenceKind::Stage => {
-            pipeline.is_some() && stage.pipeline_id.as_ref() != pipeline
-        }
-        Some(_) => false,
-    };
-    Ok(keys.iter().find(is_missing).cloned())
+    let known = found.into_iter().map(|((kind, id), kept)| (Reference { kind, id }, kept.pipeline_id)).collect();
+    Ok(criteria.missing_reference(&known).map(|missing| (missing.kind, missing.id)))
 }
 
 /// What two goals of one workflow may not share. (The canonical text begins with the goal's type.)

@@ -6,6 +6,7 @@ mod ingest;
 mod latency;
 mod matching;
 mod resources;
+mod simulate;
 
 use anyhow::bail;
 
@@ -14,7 +15,7 @@ use crate::report::Row;
 use crate::stand::{MANY_TENANTS, Stand};
 
 /// In the order in which they are run. `memory` comes first, while nothing was asked of the services yet.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "memory",
     "matching",
     "ingest",
@@ -23,6 +24,7 @@ pub const NAMES: [&str; 10] = [
     "exits",
     "evaluation",
     "enrollments",
+    "simulate",
     "api",
     "disk",
 ];
@@ -41,6 +43,7 @@ pub async fn run(name: &str, stand: &Stand, times: Times) -> anyhow::Result<Row>
         "exits" => evaluation::exits(stand, times).await,
         "evaluation" => evaluation::evaluation(stand, times).await,
         "enrollments" => evaluation::enrollments(stand, times).await,
+        "simulate" => simulate::simulate(stand).await,
         "api" => api::api(stand, times).await,
         "disk" => resources::disk(stand).await,
         other => bail!("there is no row {other}"),

@@ -7,10 +7,11 @@ use super::form::FormRule;
 use super::purchase::PurchaseRule;
 use super::stage::StageRule;
 use super::tag::TagRule;
-use super::{GoalType, Reference};
+use super::{GoalType, Reference, ReferenceKind};
 use crate::fault::Fault;
-use crate::json::Json;
+use crate::json::{Json, Limits};
 use crate::money::Currency;
+use std::collections::HashMap;
 
 /// Criteria that have been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,15 @@ impl Criteria {
         Ok(Criteria { written, rule })
     }
 
+    /// Reads criteria from JSON text, as a field `criteria` has it.
+    ///
+    /// # Errors
+    /// As [`Criteria::parse`], and those of text that is no JSON, or too much of it.
+    pub fn read(goal_type: GoalType, text: &str) -> Result<Criteria, Fault> {
+        let read = Json::parse(text, &Limits::CRITERIA).and_then(|json| Criteria::parse(goal_type, &json));
+        read.map_err(|fault| fault.within("criteria"))
+    }
+
     /// The criteria as given, without `null`s; amounts as they were written.
     #[must_use]
     pub fn to_json(&self) -> Json {
@@ -90,6 +100,22 @@ impl Criteria {
             Rule::Stage(rule) => rule.references(),
             Rule::Custom(_) => Vec::new(),
         }
+    }
+
+    /// The first of the references that is not among the known ones, each with the pipeline that it belongs to; a stage of
+    /// another pipeline than the given one is not there.
+    #[must_use]
+    pub fn missing_reference(&self, known: &HashMap<Reference, Option<String>>) -> Option<Reference> {
+        let references = self.references();
+        let of_kind = |kind| references.iter().find(move |reference| reference.kind == kind);
+        let pipeline = of_kind(ReferenceKind::Pipeline).map(|reference| reference.id.as_str());
+        let is_missing = |reference: &&Reference| match known.get(*reference) {
+            None => true,
+            Some(of) => {
+                reference.kind == ReferenceKind::Stage && pipeline.is_some_and(|given| of.as_deref() != Some(given))
+            }
+        };
+        references.iter().find(is_missing).cloned()
     }
 
     /// The event type that the goal listens to.

@@ -11,4 +11,4 @@ mod shared;
 pub use demands::Demands;
 pub use document::{About, Api};
 pub use operation::Operation;
-pub use problems::EXACT_JSON;
+pub use problems::{CRITERIA, EXACT_JSON};

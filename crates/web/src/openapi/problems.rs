@@ -52,6 +52,19 @@ pub const EXACT_JSON: [&str; 10] = [
     "too_many_keys",
 ];
 
+/// What the criteria of a goal can be refused for, beside what any JSON can.
+pub const CRITERIA: [&str; 9] = [
+    "conflicting_criteria",
+    "criteria_empty",
+    "invalid_event_name",
+    "invalid_pattern",
+    "invalid_type",
+    "invalid_value",
+    "missing_field",
+    "too_many",
+    "unknown_field",
+];
+
 impl Problems {
     pub(super) fn add(&mut self, status: u16, codes: &[&'static str]) {
         self.0.entry(status).or_default().extend(codes);

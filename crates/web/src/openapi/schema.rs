@@ -3,7 +3,7 @@
 use domain::action::ActionStatus;
 use domain::credential::Role;
 use domain::enrollment::{EnrollmentStatus, ExitReason};
-use domain::goal::{GoalStatus, GoalType, OnEnroll, ReferenceKind};
+use domain::goal::{GoalStatus, GoalType, OnEnroll, Reason, ReferenceKind};
 use domain::ids::MAX_ID_CHARS;
 use domain::workflow::{MAX_GOALS, WorkflowStatus};
 use serde_json::json;
@@ -94,6 +94,8 @@ vocabulary! {
     goal_status = GoalStatus;
     /// What happens where a goal holds already.
     on_enroll = OnEnroll;
+    /// Why an event counted for a goal, or did not.
+    reason = Reason;
     /// The kinds of reference.
     reference_kind = ReferenceKind;
     /// Where a workflow stands.

@@ -5,7 +5,9 @@ mod actions;
 mod author;
 mod batch;
 mod enrollments;
+mod explain;
 mod recheck;
+mod simulate;
 
 use crate::error::Error;
 use actix_web::http::StatusCode;
@@ -26,6 +28,7 @@ const ABOUT: About = About {
     tags: &[
         ("enrollments", "Contacts in workflows: from enrollment to exit."),
         ("achievements", "Goals that were met."),
+        ("goals", "What a goal would have done."),
         ("actions", "What is scheduled for an enrollment, and cancelled when it ends."),
     ],
 };
@@ -36,7 +39,7 @@ pub fn operations() -> Api {
         enrollments::operations(),
         vec![batch::operation()],
         achievements::operations(),
-        vec![recheck::operation()],
+        vec![explain::operation(), recheck::operation(), simulate::operation()],
         actions::operations(),
     ];
     let stored = |operation: Operation| operation.refuses(503, &["database_unavailable"]);
@@ -57,7 +60,13 @@ impl From<Error> for Problem {
             | Error::EnrollmentExited
             | Error::WorkflowNotActive
             | Error::ActionNotPending
-            | Error::ActionNotRunning => Self::conflict(code, message),
+            | Error::ActionNotRunning
+            | Error::GoalsUnreadable => Self::conflict(code, message),
+            Error::ReferenceNotFound { fault, .. } | Error::Invalid(fault) => {
+                Self::bad_request(code, message).with_errors(vec![fault])
+            }
+            Error::TooManySimulations => Self::too_many(code, message),
+            Error::SimulationTooLarge => Self::bad_request(code, message),
             Error::Overtaken => Self::unavailable(code, message),
             Error::Database(error) => {
                 let unavailable = error.is_unavailable();

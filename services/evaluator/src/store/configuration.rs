@@ -2,6 +2,7 @@
 //! that goals need.
 
 use super::{id, parsed};
+use domain::goal::{GoalStatus, Reference};
 use domain::ids::{TenantId, WorkflowId};
 use pg::{Error, Row, Tx};
 use std::collections::HashMap;
@@ -96,6 +97,38 @@ pub async fn live_goals_of(tx: &Tx, tenant: &TenantId, workflows: &[WorkflowId])
     rows.iter().map(live_goal).collect()
 }
 
+const GOALS_OF: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", g.status FROM goals.v_workflow_goals_v1 g WHERE g.tenant_id = $1 AND g.workflow_id = $2"
+);
+
+/// All goals of a workflow that are not deleted, whatever its status; each with its own.
+pub async fn goals_of(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<(LiveGoal, GoalStatus)>, Error> {
+    let rows = tx.query(GOALS_OF, &[&tenant.as_str(), &workflow.as_uuid()]).await?;
+    rows.iter().map(|row| Ok((live_goal(row)?, parsed(row, "status")?))).collect()
+}
+
+const REFERENCES: &str = "SELECT r.kind, r.ref_id, r.pipeline_id FROM goals.v_references_v1 r \
+     JOIN unnest($2::text[], $3::text[]) AS n (kind, ref_id) ON n.kind = r.kind AND n.ref_id = r.ref_id WHERE r.tenant_id = $1";
+
+/// Those of these references that are there, each with the pipeline it belongs to.
+pub async fn references(
+    tx: &Tx,
+    tenant: &TenantId,
+    wanted: &[Reference],
+) -> Result<HashMap<Reference, Option<String>>, Error> {
+    let kinds: Vec<&str> = wanted.iter().map(|reference| reference.kind.as_str()).collect();
+    let ids: Vec<&str> = wanted.iter().map(|reference| reference.id.as_str()).collect();
+    let rows = tx.query(REFERENCES, &[&tenant.as_str(), &kinds, &ids]).await?;
+    rows.iter()
+        .map(|row| {
+            let reference = Reference { kind: parsed(row, "kind")?, id: row.try_get("ref_id")? };
+            Ok((reference, row.try_get("pipeline_id")?))
+        })
+        .collect()
+}
+
 /// The part of the directory that some goals need.
 #[derive(Clone, Debug, Default)]
 pub struct Needed {
@@ -153,4 +186,4 @@ pub async fn directory(tx: &Tx, tenant: &TenantId, needed: &Needed) -> Result<Ve
 }
 
 /// Every statement here, for the test that prepares them all. The first is of the system login.
-pub const STATEMENTS: [&str; 5] = [EPOCHS, HEAD, LIVE_GOALS, LIVE_GOALS_OF, DIRECTORY];
+pub const STATEMENTS: [&str; 7] = [EPOCHS, HEAD, LIVE_GOALS, LIVE_GOALS_OF, GOALS_OF, REFERENCES, DIRECTORY];

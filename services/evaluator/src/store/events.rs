@@ -2,7 +2,7 @@
 
 use super::{id, parsed};
 use domain::ids::{ContactId, EventId, TenantId};
-use pg::{Error, Tx};
+use pg::{Error, Row, ToSql, Tx};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -47,19 +47,41 @@ pub async fn page(tx: &Tx, tenant: &TenantId, wanted: &[Wanted], limit: i64) -> 
     let after: Vec<Uuid> = wanted.iter().map(|w| w.after).collect();
     let names: Vec<&str> = wanted.iter().map(|w| w.event_names.as_str()).collect();
     let rows = tx.query(PAGE, &[&tenant.as_str(), &contacts, &since, &after, &names, &limit]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Stored {
-                contact_id: parsed(row, "contact_id")?,
-                event_id: id(row, "event_id")?,
-                event_name: row.try_get("event_name")?,
-                event_time: row.try_get("event_time")?,
-                received_at: row.try_get("received_at")?,
-                properties: row.try_get("properties")?,
-            })
-        })
-        .collect()
+    rows.iter().map(stored).collect()
+}
+
+fn stored(row: &Row) -> Result<Stored, Error> {
+    Ok(Stored {
+        contact_id: parsed(row, "contact_id")?,
+        event_id: id(row, "event_id")?,
+        event_name: row.try_get("event_name")?,
+        event_time: row.try_get("event_time")?,
+        received_at: row.try_get("received_at")?,
+        properties: row.try_get("properties")?,
+    })
+}
+
+const PAGE_BACK: &str = "SELECT e.contact_id, e.event_id, e.event_name, e.event_time, e.received_at, e.properties::text AS properties \
+     FROM ingest.v_contact_events_v1 e \
+     WHERE e.tenant_id = $1 AND e.contact_id = $2 AND e.event_time >= $3 AND e.received_at >= $3 - interval '5 minutes' \
+     AND (e.event_time, e.event_id) <= (coalesce($4::timestamptz, 'infinity'), \
+     coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) \
+     AND e.event_name || '' = ANY (string_to_array($6, ' ')) ORDER BY e.event_time DESC, e.event_id DESC LIMIT $7";
+
+/// The events of one contact, the latest first: from the given one on (itself among them), or from the last.
+pub async fn page_back(
+    tx: &Tx,
+    tenant: &TenantId,
+    wanted: &Wanted,
+    from: Option<(OffsetDateTime, EventId)>,
+    limit: i64,
+) -> Result<Vec<Stored>, Error> {
+    let (from_at, from_id) = from.map(|(at, id)| (at, id.as_uuid())).unzip();
+    let (contact, names) = (wanted.contact_id.as_str(), wanted.event_names.as_str());
+    let binds: [&(dyn ToSql + Sync); 7] =
+        [&tenant.as_str(), &contact, &wanted.since, &from_at, &from_id, &names, &limit];
+    tx.query(PAGE_BACK, &binds).await?.iter().map(stored).collect()
 }
 
 /// Every statement here, for the tests that prepare them all and look at their plans.
-pub const STATEMENTS: [&str; 1] = [PAGE];
+pub const STATEMENTS: [&str; 2] = [PAGE, PAGE_BACK];

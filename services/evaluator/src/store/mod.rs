@@ -5,6 +5,7 @@ pub mod actions;
 pub mod configuration;
 pub mod enrollments;
 pub mod events;
+pub mod histories;
 pub mod judged;
 pub mod locks;
 pub mod planning;

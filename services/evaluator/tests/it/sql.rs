@@ -1,7 +1,7 @@
 //! Every statement is prepared as the login that runs it; the hot ones have the plan they are meant to have.
 
 use goalpost_evaluator::store::{
-    achievements, actions, configuration, enrollments, events, judged, locks, planning, workflows,
+    achievements, actions, configuration, enrollments, events, histories, judged, locks, planning, workflows,
 };
 use testkit::Database;
 
@@ -9,12 +9,13 @@ use testkit::Database;
 async fn every_statement_can_be_prepared_by_its_login() {
     let database = Database::create().await.unwrap();
     let tenant = database.login("goalpost_evaluator").await.unwrap();
-    let of_tenant: [&[&str]; 9] = [
+    let of_tenant: [&[&str]; 10] = [
         &achievements::STATEMENTS,
         &actions::STATEMENTS,
         &configuration::STATEMENTS[1..],
         &enrollments::STATEMENTS,
         &events::STATEMENTS,
+        &histories::STATEMENTS,
         &judged::STATEMENTS,
         &locks::STATEMENTS,
         &planning::STATEMENTS,
@@ -123,6 +124,63 @@ async fn enrollments_and_their_history_are_found_by_their_contacts() {
             let others = |line: &&&String| to > 5_000 && !looked_up(line) && !line.contains("enrollments_pkey");
             assert_eq!(scans.iter().find(others), None, "{name}, {to}: {plan:#?}");
         }
+    }
+}
+
+/// Explaining and simulating go by the same indexes as judging, on tables of any size and none.
+#[tokio::test]
+async fn what_is_told_afterwards_is_read_by_index() {
+    let database = Database::create().await.unwrap();
+    let sql = database.superuser().await.unwrap();
+    sql.batch("ANALYZE").await;
+    let service = session(&database).await;
+    let workflow = "'00000000-0000-0000-0000-000000000001'::uuid";
+    let statements = [
+        ("page_back (text, text, timestamptz, timestamptz, uuid, text, bigint)", events::STATEMENTS[1]),
+        ("histories (text, uuid, uuid[], text[], timestamptz[])", histories::STATEMENTS[0]),
+        (
+            "made (text, uuid, timestamptz, uuid, timestamptz, timestamptz, timestamptz, bigint)",
+            histories::STATEMENTS[1],
+        ),
+    ];
+    for (name, statement) in statements {
+        service.batch(&format!("PREPARE {name} AS {statement}")).await;
+    }
+    let calls = [
+        (
+            "EXECUTE page_back ('demo', 'c-1', now() - interval '1 day', now(), gen_random_uuid(), 'x y', 51)"
+                .to_owned(),
+            "_tenant_id_contact_id_event_time_idx",
+        ),
+        (
+            format!(
+                "EXECUTE histories ('demo', {workflow}, array_fill(gen_random_uuid(), '{{2}}'), '{{c-1,c-2}}', array_fill(now(), '{{2}}'))"
+            ),
+            "enrollments_contact",
+        ),
+        (
+            format!(
+                "EXECUTE made ('demo', {workflow}, now() - interval '1 day', gen_random_uuid(), now(), NULL, NULL, 4096)"
+            ),
+            "enrollments_workflow",
+        ),
+    ];
+    let fill = "INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at) \
+         SELECT 'demo', gen_random_uuid(), ('00000000-0000-0000-0000-00000000000' || n % 10)::uuid, 'c-' || n, t.at, t.at \
+         FROM (SELECT n, now() - n * interval '1 s' AS at FROM generate_series(1, 40000) AS n) AS t; \
+         INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, time_clamped, tenant_id, event_name, contact_id, \
+         properties) SELECT now(), now(), now(), gen_random_uuid(), false, 'demo', 'x', 'c-' || n % 4000, '{}' \
+         FROM generate_series(1, 40000) AS n";
+    for (call, index) in &calls {
+        service.lines(call).await;
+        assert!(!index.is_empty());
+    }
+    sql.batch(fill).await;
+    for (call, index) in calls {
+        let plan = service.lines(&format!("EXPLAIN (COSTS OFF) {call}")).await;
+        assert!(plan.iter().any(|line| line.contains("Index") && line.contains(index)), "{call}: {plan:#?}");
+        let read_whole = |line: &&String| line.contains("Seq Scan");
+        assert_eq!(plan.iter().find(read_whole), None, "{call}: {plan:#?}");
     }
 }
 

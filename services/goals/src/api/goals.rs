@@ -3,19 +3,19 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use domain::fault::Fault;
-use domain::goal::{GoalStatus, GoalType, OnEnroll, Within};
+use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, Within};
 use domain::ids::{GoalId, WorkflowId};
 use domain::words::UnknownWord;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use web::openapi::{Demands, EXACT_JSON, Operation, schema};
+use web::openapi::{CRITERIA, Demands, EXACT_JSON, Operation, schema};
 use web::{Listed, Problem, Strict, Viewer};
 
 use super::callers::{By, Edit, EditedBy};
 use super::{App, given};
-use crate::goals::{self, Draft, GoalPatch, read_criteria};
+use crate::goals::{self, Draft, GoalPatch};
 use crate::store::goals::Goal;
 
 #[derive(Deserialize, ToSchema)]
@@ -56,19 +56,6 @@ pub(super) struct EditBody {
     #[schema(schema_with = schema::goal_status, required = false)]
     status: Option<GoalStatus>,
 }
-
-/// What criteria can be refused for, beside what any JSON can.
-const CRITERIA: [&str; 9] = [
-    "conflicting_criteria",
-    "criteria_empty",
-    "invalid_event_name",
-    "invalid_pattern",
-    "invalid_type",
-    "invalid_value",
-    "missing_field",
-    "too_many",
-    "unknown_field",
-];
 
 pub(super) fn operations() -> Vec<Operation> {
     let goal = || {
@@ -162,7 +149,7 @@ async fn create(
         .map_err(|why: UnknownWord| Fault::at("goal_type", "unknown_goal_type", why.to_string()))?;
     let draft = Draft {
         goal_type,
-        criteria: read_criteria(goal_type, &text(body.criteria)).map_err(crate::error::Error::from)?,
+        criteria: Criteria::read(goal_type, &text(body.criteria)).map_err(crate::error::Error::from)?,
         within: within(body.within)?,
         on_enroll: body.on_enroll.unwrap_or(OnEnroll::Ignore),
         position: position(body.position)?,

@@ -31,7 +31,7 @@ fn any_event() -> impl Strategy<Value = StoredEvent> {
 }
 
 /// Events whose ids are unique, as the ledger keeps them.
-fn any_events() -> impl Strategy<Value = Vec<StoredEvent>> {
+pub(super) fn any_events() -> impl Strategy<Value = Vec<StoredEvent>> {
     prop::collection::vec(any_event(), 0..12).prop_map(|mut events| {
         let mut seen = std::collections::HashSet::new();
         events.retain(|event| seen.insert(event.event_id));
@@ -51,7 +51,7 @@ fn any_goal() -> impl Strategy<Value = Goal> {
         })
 }
 
-fn any_workflow() -> impl Strategy<Value = Workflow> {
+pub(super) fn any_workflow() -> impl Strategy<Value = Workflow> {
     let logic = prop_oneof![Just(GoalLogic::Any), Just(GoalLogic::All), (1_u8..=3).prop_map(GoalLogic::AtLeast)];
     (logic, prop::collection::vec(any_goal(), 0..4)).prop_map(|(logic, mut goals)| {
         for (number, goal) in goals.iter_mut().enumerate() {
@@ -61,7 +61,7 @@ fn any_workflow() -> impl Strategy<Value = Workflow> {
     })
 }
 
-fn any_facts() -> impl Strategy<Value = EnrollmentFacts> {
+pub(super) fn any_facts() -> impl Strategy<Value = EnrollmentFacts> {
     let already = subsequence(vec![0_u128, 1, 2, 9], 0..2);
     (0_i64..4, already, any::<bool>(), prop::option::of(0_i64..6), subsequence((0_u128..12).collect::<Vec<_>>(), 0..3))
         .prop_map(|(created, already, catch_up, closed, credited)| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod criteria;
+mod explaining;
 mod judging;
 mod judging_properties;
 mod matching;
