@@ -24,6 +24,7 @@ chaos: ## Every fault many times over (RUNS=n, MINUTES=n, FAULT=name, SEED=n), a
 	scripts/install-packages
 	cargo build --workspace --bin goalpost
 	GOALPOST_CHAOS=sweep RUNS=$(or $(RUNS),5) cargo test -q --workspace --test faults -- --nocapture nothing_is_lost
+	test -n "$(FAULT)" || GOALPOST_CHAOS=sweep HISTORIES=100000 cargo test -q --workspace --test model -- --nocapture --test-threads 1
 	test -n "$(FAULT)" || GOALPOST_CHAOS=sweep $(goalpost) dev --servers-only -- cargo test -q --workspace --test shutdown -- --nocapture
 
 fuzz: ## Let schemathesis look for answers that no document has (SECONDS=n, SEED=n)

@@ -21,10 +21,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::cluster::shadow::{Log, by_id};
 use crate::facts::{Facts, People};
 use crate::ledger::{Kind, Ledger};
 use crate::purchases::{Aim, Purchase, reached};
-use crate::shadow::{Log, by_id};
 
 /// What must come out.
 pub struct Expected<'a> {

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::checker::{Expected, Judgement, judge};
+use crate::cluster::shadow::{Log, Message};
 use crate::facts::{Achievement, Action, Enrollment, Facts};
 use crate::ledger::{Answer, Kind, Ledger, Sending, Sent, Verdict};
 use crate::purchases::{Aim, Purchase, first_days, of_first};
-use crate::shadow::{Log, Message};
 
 const TENANT: &str = "t";
 

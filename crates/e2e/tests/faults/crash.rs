@@ -7,13 +7,6 @@ use nix::sys::signal::Signal;
 
 use crate::cluster::Cluster;
 
-/// Starts `$1 serve $2`. The file `$3` arms a crash point for this start alone, the file beside it, ending in `.poison`, a poison for every start.
-pub const SERVE: &str = r#"
-if [ -e "${3%.crash}.poison" ]; then GOALPOST_POISON=$(cat "${3%.crash}.poison") && export GOALPOST_POISON; fi
-if mv "$3" "$3.taken" 2>/dev/null; then GOALPOST_CRASH=$(cat "$3.taken") && export GOALPOST_CRASH; fi
-exec "$1" serve "$2"
-"#;
-
 /// For an armed place to be passed so often.
 const LIMIT: Duration = Duration::from_secs(60);
 

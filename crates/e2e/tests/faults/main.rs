@@ -5,6 +5,7 @@
 mod checker;
 mod checker_tests;
 mod client;
+#[path = "../cluster/mod.rs"]
 mod cluster;
 mod crash;
 mod facts;
@@ -12,9 +13,7 @@ mod fault;
 mod ledger;
 mod meddler;
 mod purchases;
-mod rest;
 mod run;
-mod shadow;
 mod sweep;
 mod workload;
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use reqwest::Client;
-use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::cluster::publisher::Publisher;
+use crate::cluster::shadow::{Message, Shadow};
 use crate::fault::Fault;
-use crate::shadow::{Message, Shadow};
 use crate::workload::Workload;
 
 /// Messages among which copies change places.
@@ -117,31 +116,6 @@ impl Meddler {
         if let Some(copies) = self.copies {
             copies.end().await;
         }
-    }
-}
-
-/// Publishes through the management API: a stranger to the code that is tested.
-struct Publisher {
-    http: Client,
-    api: String,
-}
-
-impl Publisher {
-    fn of(cluster: &Cluster) -> Self {
-        Self { http: cluster.http.clone(), api: format!("{}/api", cluster.management_url()) }
-    }
-
-    async fn publish(&self, exchange: &str, key: &str, body: &str, message_id: Option<String>) {
-        let mut properties = json!({"delivery_mode": 2, "content_type": "application/json"});
-        if let Some(id) = message_id {
-            properties["message_id"] = id.into();
-        }
-        let body = json!({"routing_key": key, "payload": body, "payload_encoding": "string", "properties": properties});
-        let request = self.http.post(format!("{}/exchanges/%2f/{exchange}/publish", self.api));
-        let request = request.header("content-type", "application/json").body(body.to_string());
-        let answer = request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer["routed"], true);
     }
 }
 

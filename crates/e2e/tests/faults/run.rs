@@ -8,13 +8,13 @@ use rand::{RngExt, SeedableRng};
 
 use crate::checker::{Expected, Judgement, judge, snapshot};
 use crate::client::Tenant;
+use crate::cluster::rest::rest;
+use crate::cluster::shadow::Shadow;
 use crate::cluster::{Cluster, connect};
 use crate::facts;
 use crate::fault::{Fault, Scenario, Sign};
 use crate::meddler::Meddler;
 use crate::purchases::{Aim, reached};
-use crate::rest::rest;
-use crate::shadow::Shadow;
 use crate::workload::Workload;
 
 /// Far more than a recovery takes; exact figures are in the table.

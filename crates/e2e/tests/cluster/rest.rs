@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use devstack::broker::queue_totals;
 
-use crate::cluster::Cluster;
+use super::Cluster;
 
 /// Far more than the work takes. What takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(240);

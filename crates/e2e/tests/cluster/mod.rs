@@ -1,6 +1,10 @@
 //! The real thing on this machine: private servers, and every service as a process of the `goalpost` program of the same
 //! build, each killable, and started again as a Deployment would.
 
+pub mod publisher;
+pub mod rest;
+pub mod shadow;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +19,12 @@ use testkit::proxy::Proxy;
 use tokio_postgres::NoTls;
 use web::secret::{Prefix, mint};
 
-use crate::crash::SERVE;
+/// Starts `$1 serve $2`. The file `$3` arms a crash point for this start alone, the file beside it, ending in `.poison`, a poison for every start.
+const SERVE: &str = r#"
+if [ -e "${3%.crash}.poison" ]; then GOALPOST_POISON=$(cat "${3%.crash}.poison") && export GOALPOST_POISON; fi
+if mv "$3" "$3.taken" 2>/dev/null; then GOALPOST_CRASH=$(cat "$3.taken") && export GOALPOST_CRASH; fi
+exec "$1" serve "$2"
+"#;
 
 const READY_LIMIT: Duration = Duration::from_secs(90);
 const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
