@@ -51,6 +51,11 @@ impl Progress {
         Self::start(name, None, ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}")
     }
 
+    /// Shows nothing.
+    pub fn silent() -> Self {
+        Self { name: String::new(), begin: Instant::now(), total: None, bar: ProgressBar::hidden() }
+    }
+
     fn start(name: &str, total: Option<u64>, bar: ProgressBar, style: &str) -> Self {
         if stderr().is_terminal() {
             bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));

@@ -35,7 +35,8 @@ impl Dev {
         // The servers' users must be able to enter it.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new(program());
-        command.args(["dev", "--ephemeral", "--json"]).current_dir(&dir).env("TMPDIR", dir.path()).stdin(Stdio::null());
+        command.args(["dev", "--ephemeral", "--json"]).current_dir(&dir).env("TMPDIR", dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         command.envs(settings.iter().copied());
         for name in ["DATABASE_URL", "AMQP_URL", "AMQP_MANAGEMENT_URL"] {
             command.env_remove(name);
@@ -51,8 +52,13 @@ impl Dev {
         Self { child, place, _dir: dir }
     }
 
+    /// What `dev.json` says.
+    pub fn place(&self) -> &Value {
+        &self.place
+    }
+
     pub fn text(&self, pointer: &str) -> &str {
-        self.place.pointer(pointer).and_then(Value::as_str).unwrap()
+        self.place().pointer(pointer).and_then(Value::as_str).unwrap()
     }
 
     async fn post(&self, service: &str, path: &str, secret: &str, body: String) -> Value {

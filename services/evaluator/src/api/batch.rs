@@ -108,7 +108,6 @@ pub(super) fn operation() -> Operation {
         .answers::<BatchAnswer>(200, "What became of each.", outcome)
         .refuses(400, &["invalid_length"])
         .refuses(404, &["workflow_not_found"])
-        .refuses(409, &["workflow_not_active"])
         .refuses(503, &["overtaken"])
 }
 

@@ -184,13 +184,13 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         of_workflow(Operation::post("/api/v1/workflows/{workflow_id}/enrollments", create))
             .named("enrollContact", "enrollments")
-            .does("Enroll a contact", "In a live workflow. From `enrolled_at` on its events count.")
+            .does("Enroll a contact", "From `enrolled_at` on its events count, while the workflow is live.")
             .demands(Demands::Editor)
             .takes::<EnrollBody>(true, &[("now", json!({"contact_id": "c-1", "current_step": 1}))])
             .answers::<EnrollmentBody>(201, "The enrollment.", active())
             .answers::<SkippedBody>(200, "The contact is not enrolled: a goal holds already and says so.", skipped)
             .refuses(400, &["enrolled_at_in_future"])
-            .refuses(409, &["already_enrolled", "reentry_not_allowed", "workflow_not_active"])
+            .refuses(409, &["already_enrolled", "reentry_not_allowed"])
             .refuses(503, &["overtaken"]),
         of_workflow(Operation::get("/api/v1/workflows/{workflow_id}/enrollments", list))
             .named("listEnrollments", "enrollments")

@@ -35,7 +35,6 @@ pub(super) fn operation() -> Operation {
         .takes::<Nothing>(false, &[("nothing", json!({}))])
         .answers::<Accepted>(202, "It will be done.", accepted)
         .refuses(404, &["workflow_not_found"])
-        .refuses(409, &["workflow_not_active"])
 }
 
 async fn request(

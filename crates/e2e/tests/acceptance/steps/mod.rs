@@ -1,0 +1,8 @@
+//! The sentences of the features. Few and general: what is configured, who is enrolled, what happens, what comes of it.
+
+mod configuration;
+mod enrollments;
+mod events;
+mod figures;
+mod outcome;
+mod tenants;
