@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::reading::{Reading, event, wanted};
 use crate::store::achievements::{self, Achievement};
 use crate::store::enrollments::{self, Enrollment};
-use crate::store::{events, histories, workflows};
+use crate::store::{events, histories, planning, workflows};
 use domain::enrollment::ExitReason;
 use domain::goal::{Credit, End, EnrollmentFacts, Reason, Settled, StoredEvent, explain as verdicts, judge_on};
 use domain::ids::{AchievementId, EnrollmentId, EventId, GoalId, TenantId};
@@ -65,6 +65,7 @@ pub async fn explain(
     db.run_snapshot("explain", scope, move |tx| {
         let tenant = tenant.clone();
         Box::pin(async move {
+            planning::anew(tx).await?;
             let enrollment = enrollments::find(tx, &tenant, id).await?.ok_or(Error::EnrollmentNotFound)?;
             let workflow_id = enrollment.workflow_id;
             let found = workflows::find(tx, &tenant, workflow_id).await?.ok_or(Error::WorkflowNotFound)?;

@@ -1,4 +1,4 @@
-//! Every route but those of analytics, one request after the other, while events are stored and judged.
+//! Every route but those of analytics and `simulate`, one request after the other, while events are stored and judged.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let lasts = times.load.min(LONGEST);
     let mut row = Row::new(
         "api",
-        "every route but those of analytics, one request at a time, while 1,000 events/s are stored and 5 % of them end an enrollment",
+        "every route but those of analytics and simulate, one request at a time, while 1,000 events/s are stored and 5 % of them end an enrollment",
     );
     let enrollments = Shape::enough(BACKGROUND * lasts.as_secs_f64() * 0.05);
     let scenario = Scenario { tenants: 1, workflows: 10, enrollments };
@@ -177,6 +177,7 @@ impl Caller {
         self.ask((Method::GET, "/workflows/{}/enrollments?limit=50", &[workflow]), None).await?;
         let one: [&str; 1] = [&enrollment];
         self.ask((Method::GET, "/enrollments/{}", &one), None).await?;
+        self.ask((Method::GET, "/enrollments/{}/explain", &one), None).await?;
         let action = json!({"action_type": "email", "scheduled_at": "2026-01-01T00:00:00Z"});
         let made = self.ask((Method::POST, "/enrollments/{}/actions", &one), Some(action)).await?;
         let action = text(&made, "id")?;
