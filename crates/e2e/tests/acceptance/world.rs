@@ -1,6 +1,7 @@
 //! What a scenario knows: its tenant, its workflows and goals by name, who is enrolled in them, what was sent last.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -156,6 +157,28 @@ impl Tenant {
         let key = made(format!("/api/v1/tenants/{id}/api-keys"), json!({"role": "admin"})).await;
         let text = |secret: &Value| secret.as_str().unwrap().to_owned();
         Self { id, write_token: text(&token["token"]), api_key: text(&key["key"]) }
+    }
+}
+
+/// What a step says of a goal or an event: `purchase_made {…}`, and of a goal further members, `with {…}`.
+#[derive(Debug)]
+pub struct Said {
+    pub name: String,
+    /// As it is written.
+    pub object: String,
+    pub with: String,
+}
+
+impl FromStr for Said {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, object) = text.split_once(' ').ok_or_else(|| format!("{text} says nothing"))?;
+        let (object, with) = match object.split_once("} with {") {
+            Some((object, with)) => (format!("{object}}}"), format!("{{{with}")),
+            None => (object.to_owned(), String::new()),
+        };
+        Ok(Self { name: name.to_owned(), object, with })
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::installation::Answer;
-use crate::world::{World, joined};
+use crate::world::{Said, World, joined};
 
 #[given(regex = r"^the workflow (\S+)(?: with (\{.*\}))?$")]
 async fn a_workflow(world: &mut World, name: String, with: String) {
@@ -21,28 +21,27 @@ async fn a_workflow(world: &mut World, name: String, with: String) {
     world.made_workflow(&name, made["id"].as_str().unwrap().to_owned());
 }
 
-/// With further members beside type and criteria, if there are any.
-async fn new_goal(world: &mut World, goal_type: &str, criteria: &str, with: &str) -> Answer {
+async fn new_goal(world: &mut World, goal: &Said) -> Answer {
     world.settle().await;
-    let body = joined(&format!(r#"{{"goal_type": "{goal_type}", "criteria": {criteria}}}"#), with);
+    let body = format!(r#"{{"goal_type": "{}", "criteria": {}}}"#, goal.name, goal.object);
     let path = world.path("/goals");
-    let answer = world.api(Method::POST, ("goals", &path), Some(&body)).await;
+    let answer = world.api(Method::POST, ("goals", &path), Some(&joined(&body, &goal.with))).await;
     if let Some(id) = answer.body["id"].as_str() {
         world.speak_of("").goals.push(id.to_owned());
     }
     answer
 }
 
-#[given(regex = r"^its goal (\w+) (\{.*?\})(?: with (\{.*\}))?$")]
-#[when(regex = r"^its goal (\w+) (\{.*?\})(?: with (\{.*\}))? is added$")]
-#[then(regex = r"^a goal (\w+) (\{.*?\})(?: with (\{.*\}))? is taken$")]
-async fn a_goal(world: &mut World, goal_type: String, criteria: String, with: String) {
-    new_goal(world, &goal_type, &criteria, &with).await.good();
+#[given(regex = r"^its goal (\w+ \{.*\})$")]
+#[when(regex = r"^its goal (\w+ \{.*\}) is added$")]
+#[then(regex = r"^a goal (\w+ \{.*\}) is taken$")]
+async fn a_goal(world: &mut World, goal: Said) {
+    new_goal(world, &goal).await.good();
 }
 
-#[then(regex = r"^a goal (\w+) (\{.*?\})(?: with (\{.*\}))? is refused: (\d+) (.+)$")]
-async fn no_goal(world: &mut World, goal_type: String, criteria: String, with: String, status: u16, why: String) {
-    new_goal(world, &goal_type, &criteria, &with).await.is_refused(status, &why);
+#[then(regex = r"^a goal (\w+ \{.*\}) is refused: (\d+) (.+)$")]
+async fn no_goal(world: &mut World, goal: Said, status: u16, why: String) {
+    new_goal(world, &goal).await.is_refused(status, &why);
 }
 
 #[when(regex = r"^(\d+) different goals are added at once$")]

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::covers::json;
 use crate::installation::Answer;
-use crate::world::{World, joined, moment};
+use crate::world::{Said, World, joined, moment};
 
 /// An event as text, so that its numbers go out as they are written.
-fn event(world: &mut World, name: &str, properties: &str, contact: &str, at: &str) -> String {
+fn event(world: &mut World, (name, properties): (&str, &str), contact: &str, at: &str) -> String {
     let at = if at.is_empty() { world.next_time() } else { moment(at) };
     let id = Uuid::now_v7();
     format!(
@@ -33,31 +33,24 @@ async fn tell(world: &mut World, name: &str, event: &str) {
     world.place.publish_event(name, &event).await;
 }
 
-#[given(regex = r"^(\S+) (\{.*\}) happens to (\S+?)(?: at (\S+))?( over the bus)?$")]
-#[when(regex = r"^(\S+) (\{.*\}) happens to (\S+?)(?: at (\S+))?( over the bus)?$")]
-async fn happens(world: &mut World, name: String, properties: String, contact: String, at: String, bus: String) {
-    let event = event(world, &name, &properties, &contact, &at);
-    world.sent = (name.clone(), event.clone());
+#[given(regex = r"^(\S+ \{.*\}) happens to (\S+?)(?: at (\S+))?( over the bus)?$")]
+#[when(regex = r"^(\S+ \{.*\}) happens to (\S+?)(?: at (\S+))?( over the bus)?$")]
+async fn happens(world: &mut World, what: Said, contact: String, at: String, bus: String) {
+    let event = event(world, (&what.name, &what.object), &contact, &at);
+    world.sent = (what.name.clone(), event.clone());
     if bus.is_empty() {
         let answer = send(world, &[event]).await;
         assert_eq!(answer.body["accepted"], 1, "{} was answered {}", answer.what, answer.text);
         world.answer = Some(answer);
     } else {
-        tell(world, &name, &event).await;
+        tell(world, &what.name, &event).await;
     }
 }
 
-#[when(regex = r"^(\S+) (\{.*\}) with (\w+) of (\d+) characters happens to (\S+)$")]
-async fn happens_at_length(
-    world: &mut World,
-    name: String,
-    properties: String,
-    key: String,
-    length: usize,
-    contact: String,
-) {
-    let properties = joined(&properties, &json!({key: "x".repeat(length)}).to_string());
-    happens(world, name, properties, contact, String::new(), String::new()).await;
+#[when(regex = r"^(\S+ \{.*\}) with (\w+) of (\d+) characters happens to (\S+)$")]
+async fn happens_at_length(world: &mut World, what: Said, key: String, length: usize, contact: String) {
+    let object = joined(&what.object, &json!({key: "x".repeat(length)}).to_string());
+    happens(world, Said { object, ..what }, contact, String::new(), String::new()).await;
 }
 
 /// The event that was sent last, to the letter, or with something otherwise.
@@ -77,21 +70,21 @@ async fn again(world: &mut World, with: String, bus: String) {
 }
 
 /// An event with this instead of what it would have; `null` is left out.
-#[when(regex = r"^(\S+) (\{.*\}) is sent of (\S+) with (\{.*\})$")]
-async fn is_sent(world: &mut World, name: String, properties: String, contact: String, with: String) {
-    let mut event = json(&event(world, &name, &properties, &contact, ""));
+#[when(regex = r"^(\S+ \{.*\}) is sent of (\S+) with (\{.*\})$")]
+async fn is_sent(world: &mut World, what: Said, contact: String, with: String) {
+    let mut event = json(&event(world, (&what.name, &what.object), &contact, ""));
     for (key, value) in json(&with).as_object().unwrap() {
         event[key] = value.clone();
     }
     event.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-    world.sent = (name, event.to_string());
+    world.sent = (what.name, event.to_string());
     world.answer = Some(send(world, &[event.to_string()]).await);
 }
 
-#[when(regex = r"^(\S+) (\{.*\}) is sent of (\S+) in the name of the first tenant$")]
-async fn is_sent_in_the_name(world: &mut World, name: String, properties: String, contact: String) {
+#[when(regex = r"^(\S+ \{.*\}) is sent of (\S+) in the name of the first tenant$")]
+async fn is_sent_in_the_name(world: &mut World, what: Said, contact: String) {
     let with = json!({"tenant_id": world.first_tenant.as_ref().unwrap().id}).to_string();
-    is_sent(world, name, properties, contact, with).await;
+    is_sent(world, what, contact, with).await;
 }
 
 /// For steps after which the order of work matters.
@@ -116,7 +109,7 @@ async fn verdict(world: &mut World, status: String, code: String) {
 #[when(regex = r"^at once:$")]
 async fn at_once(world: &mut World, #[step] step: &Step) {
     let rows = &step.table.as_ref().unwrap().rows;
-    let events: Vec<String> = rows.iter().map(|row| event(world, &row[0], &row[1], &row[2], "")).collect();
+    let events: Vec<String> = rows.iter().map(|row| event(world, (&row[0], &row[1]), &row[2], "")).collect();
     world.is_moving = true;
     let world = &*world;
     let requests = events.iter().map(|event| async move {
@@ -135,10 +128,10 @@ async fn contacts(world: &mut World, #[step] step: &Step) {
     for row in &step.table.as_ref().unwrap().rows {
         for tag in row[1].split(", ") {
             let tag = json!({"tag_name": tag}).to_string();
-            events.push(event(world, "contact.tag.added", &tag, &row[0], "2025-12-01T10:00:00Z"));
+            events.push(event(world, ("contact.tag.added", &tag), &row[0], "2025-12-01T10:00:00Z"));
         }
         let stage = json!({"stage_id": row[2]}).to_string();
-        events.push(event(world, "pipeline.stage.changed", &stage, &row[0], "2025-12-02T10:00:00Z"));
+        events.push(event(world, ("pipeline.stage.changed", &stage), &row[0], "2025-12-02T10:00:00Z"));
     }
     let answer = send(world, &events).await;
     assert_eq!(answer.body["accepted"], events.len(), "{}", answer.text);
