@@ -163,7 +163,7 @@ impl Address {
         Self {
             message_id: message.message_id.to_string(),
             exchange: message.exchange.clone(),
-            routing_key: message.routing_key.clone(),
+            routing_key: straight(message).map_or(message.routing_key.as_str(), |(_, key)| key).to_owned(),
         }
     }
 }
@@ -221,6 +221,12 @@ fn span_of(message: &OutboxMessage) -> Span {
     trace::continued(span, message.traceparent.as_deref())
 }
 
+/// A message for one queue alone, past every exchange, and the key it is delivered with: its exchange is empty, and its routing
+/// key is the queue's name, a space and that key.
+fn straight(message: &OutboxMessage) -> Option<(&str, &str)> {
+    if message.exchange.is_empty() { message.routing_key.split_once(' ') } else { None }
+}
+
 type Parts = (ShortString, ShortString, BasicProperties);
 
 /// What the broker would answer by closing the channel is refused here, for this message alone.
@@ -233,14 +239,23 @@ fn checked(message: &OutboxMessage, traceparent: Option<String>) -> Result<Parts
         return Err("the payload is over 16 MiB");
     }
     let short = |text: &str| ShortString::try_new(text).map_err(|_| "an address is over 255 bytes");
+    let mut headers = FieldTable::default();
+    if let Some(traceparent) = traceparent {
+        headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.into()));
+    }
+    let mut routing_key = message.routing_key.as_str();
+    if let Some((queue, key)) = straight(message) {
+        // The broker routes by this too, and takes it off: what arrives is as it was when it was published first.
+        let queues = vec![AMQPValue::LongString(queue.into())];
+        headers.insert("BCC".into(), AMQPValue::FieldArray(queues.into()));
+        routing_key = key;
+    }
     let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_content_type(short(&message.content_type)?)
         .with_message_id(message.message_id.to_string().into());
-    if let Some(traceparent) = traceparent {
-        let mut headers = FieldTable::default();
-        headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.into()));
+    if !headers.inner().is_empty() {
         properties = properties.with_headers(headers);
     }
-    Ok((short(&message.exchange)?, short(&message.routing_key)?, properties))
+    Ok((short(&message.exchange)?, short(routing_key)?, properties))
 }

@@ -12,6 +12,7 @@ use crate::database::DEV_JSON;
 struct Dev {
     database_url: String,
     amqp_url: String,
+    amqp_management_url: Option<String>,
     tenant_id: String,
     write_token: String,
     api_key: String,
@@ -40,6 +41,9 @@ pub fn main() -> anyhow::Result<ExitCode> {
     ];
     for (name, value) in secrets {
         println!("export {name}='{value}'");
+    }
+    if let Some(url) = &dev.amqp_management_url {
+        println!("export AMQP_MANAGEMENT_URL='{url}'");
     }
     for (name, service) in &dev.services {
         let name = name.to_uppercase();

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod database;
+mod dead_letters;
 mod demo;
 mod dev;
 mod env;
@@ -52,6 +53,8 @@ enum Command {
     Token(token::Args),
     /// Make, list and revoke API keys
     Key(key::Args),
+    /// Look at messages that were given up; give them again, or throw them away
+    DeadLetters(dead_letters::Args),
     /// Clean up after a `dev` that was killed (started by it, not by people)
     #[command(name = devstack::guard::COMMAND, hide = true)]
     DevGuard {
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Tenant(args) => wait_for(tenant::main(&args)),
         Command::Token(args) => wait_for(token::main(&args)),
         Command::Key(args) => wait_for(key::main(&args)),
+        Command::DeadLetters(args) => wait_for(dead_letters::main(&args)),
         Command::DevGuard { mark } => Ok(devstack::guard::main(&mark)),
     };
     result.unwrap_or_else(|error| {

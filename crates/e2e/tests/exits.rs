@@ -2,6 +2,7 @@
 //! the same build.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod dev;
 
 use std::collections::BTreeMap;

@@ -68,6 +68,26 @@ async fn returns_are_found_across_windows_of_many() {
 }
 
 #[tokio::test]
+async fn a_message_for_one_queue_reaches_it_alone_and_as_if_fresh() {
+    let mut site = Site::up(&[Queue::EvaluatorErasure, Queue::GoalsErasure]).await;
+    let handler = Script::acks();
+    site.consume(Queue::EvaluatorErasure, 10, handler.clone());
+    let sent = message("", "evaluator.erasure erase_subject", "again");
+    let nowhere = message("", "nobody.has.this erase_subject", "nowhere");
+
+    let deliveries = site.publish(vec![sent.clone(), nowhere]).await;
+
+    assert_eq!(deliveries, [Delivery::Confirmed, Delivery::Returned]);
+    until("it arrives", || handler.calls().len() == 1).await;
+    let calls = handler.calls();
+    let got = &calls[0][0];
+    assert_eq!((got.routing_key.as_str(), body(got).as_str()), ("erase_subject", "again"));
+    assert_eq!((got.message_id, got.redelivered), (Some(sent.message_id), false));
+    site.waits("goals.erasure", 0).await;
+    site.stop_with("evaluator.erasure", 0).await;
+}
+
+#[tokio::test]
 async fn a_fact_that_nobody_has_bound_is_confirmed() {
     let mut site = Site::up(&[]).await;
     let mut fact = message(WORKFLOW, "goal.achieved", "{}");

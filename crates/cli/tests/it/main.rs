@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod broker;
+mod dead_letters;
 mod demo;
 mod dev;
 mod goalpost;

@@ -8,27 +8,27 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::goalpost::PROGRAM;
 
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Said {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.err);
         serde_json::from_str(&self.out).unwrap()
     }
 }
 
-fn goalpost(database_url: &str, args: &[&str]) -> Said {
+pub fn goalpost(database_url: &str, args: &[&str]) -> Said {
     let mut command = Command::new(PROGRAM);
     let output = command.args(args).env("DATABASE_URL", database_url).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-async fn connect(url: &str) -> Client {
+pub async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     #[expect(clippy::disallowed_methods, reason = "ends with the client")]
     tokio::spawn(connection);

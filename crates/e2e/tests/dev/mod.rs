@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Beside the test's own directory `deps`.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("goalpost");
     assert!(program.is_file(), "{} is not built: cargo build --bin goalpost", program.display());
@@ -25,7 +25,7 @@ fn program() -> PathBuf {
 pub struct Dev {
     child: Child,
     place: Value,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Dev {
@@ -49,7 +49,12 @@ impl Dev {
             std::thread::sleep(Duration::from_millis(50));
         }
         let place = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        Self { child, place, _dir: dir }
+        Self { child, place, dir }
+    }
+
+    /// Where it was started: `goalpost env` tells its addresses there.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// What `dev.json` says.

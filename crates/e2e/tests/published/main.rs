@@ -1,13 +1,19 @@
 //! What a running Goalpost publishes and answers is what the published contract says: every message of a run through all that
-//! publishes, against its schema; every operation under every kind of credential, against the OpenAPI document.
+//! publishes, against its schema; every operation under every kind of credential, against the OpenAPI document, and once
+//! with another tenant's ids and once with ids that nobody has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 #[path = "../dev/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod dev;
+mod foreign;
 mod messages;
 mod operations;
+mod rows;
+mod slots;
+mod told;
 mod work;
+mod world;
 
 use dev::Dev;
 
@@ -16,4 +22,5 @@ async fn what_runs_is_as_published() {
     let dev = Dev::start(&[]);
     messages::every_message_is_as_its_schema_says(&dev).await;
     operations::every_operation_is_as_its_document_says(&dev).await;
+    foreign::another_tenants_ids_are_unknown_ones(&dev).await;
 }

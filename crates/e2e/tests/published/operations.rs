@@ -10,16 +10,24 @@ use uuid::Uuid;
 
 use crate::dev::Dev;
 
-const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
+pub const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/// Who calls, and with what.
-type Callers = BTreeMap<&'static str, String>;
+/// A tenant, and secrets of its own.
+pub struct Tenant {
+    pub id: String,
+    pub admin: String,
+    pub write_token: String,
+}
 
-async fn callers(dev: &Dev, http: &Client) -> Callers {
-    let url = format!("{}/api/v1/tenants/{}/api-keys", dev.text("/services/goals/url"), dev.text("/tenant_id"));
+/// Who calls, and with what.
+pub type Callers = BTreeMap<&'static str, String>;
+
+/// One of each kind, all of them but the operator and the stranger of this tenant.
+pub async fn callers(dev: &Dev, http: &Client, tenant: &Tenant) -> Callers {
+    let url = format!("{}/api/v1/tenants/{}/api-keys", dev.text("/services/goals/url"), tenant.id);
     let of_role = async |role: &str| -> String {
-        let request = http.post(&url).bearer_auth(dev.text("/api_key")).json(&json!({"role": role}));
+        let request = http.post(&url).bearer_auth(&tenant.admin).json(&json!({"role": role}));
         let made: Value = request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
         made["key"].as_str().unwrap().to_owned()
     };
@@ -27,9 +35,9 @@ async fn callers(dev: &Dev, http: &Client) -> Callers {
         ("stranger", "gpk_aaaaaaaaaaaa_nobody".to_owned()),
         ("viewer", of_role("viewer").await),
         ("editor", of_role("editor").await),
-        ("admin", dev.text("/api_key").to_owned()),
+        ("admin", tenant.admin.clone()),
         ("operator", dev.text("/operator_key").to_owned()),
-        ("write token", dev.text("/write_token").to_owned()),
+        ("write token", tenant.write_token.clone()),
     ])
 }
 
@@ -64,13 +72,13 @@ fn filled(path: &str, tenant: &str) -> String {
 }
 
 /// A document, and the service that it is of.
-struct Described {
-    url: String,
-    document: Value,
+pub struct Described {
+    pub url: String,
+    pub document: Value,
 }
 
 impl Described {
-    async fn fetch(dev: &Dev, http: &Client, service: &str) -> Self {
+    pub async fn fetch(dev: &Dev, http: &Client, service: &str) -> Self {
         let url = dev.text(&format!("/services/{service}/url")).to_owned();
         let text = http.get(format!("{url}/openapi.json")).send().await.unwrap().text().await.unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../proto-schemas/http/{service}.json"));
@@ -81,7 +89,7 @@ impl Described {
         Self { url, document: serde_json::from_str(&text).unwrap() }
     }
 
-    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+    pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         let reference = value.get("$ref").and_then(Value::as_str);
         reference.map_or(value, |reference| self.document.pointer(reference.trim_start_matches('#')).unwrap())
     }
@@ -115,7 +123,9 @@ impl Described {
 
 pub async fn every_operation_is_as_its_document_says(dev: &Dev) {
     let http = Client::new();
-    let callers = callers(dev, &http).await;
+    let demo = |pointer| dev.text(pointer).to_owned();
+    let tenant = Tenant { id: demo("/tenant_id"), admin: demo("/api_key"), write_token: demo("/write_token") };
+    let callers = callers(dev, &http, &tenant).await;
     let mut ids = BTreeSet::new();
     for service in SERVICES {
         let described = Described::fetch(dev, &http, service).await;

@@ -4,6 +4,7 @@
 
 mod collector;
 #[path = "../dev/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod dev;
 mod promised;
 mod queries;

@@ -1,0 +1,200 @@
+//! `goalpost dead-letters`: what is shown of a letter, that it is moved whole and once, and that what is given again is taken
+//! as if it had come for the first time.
+
+use std::time::{Duration, Instant};
+
+use load::finish::Servers;
+use load::progress::Progress;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use testkit::Database;
+use tokio_postgres::Client;
+
+use crate::goalpost::Goalpost;
+use crate::operator::{connect, goalpost};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const SECRET: &str = "ann@example.com";
+
+/// Keeps a letter, as a service does.
+async fn keep(client: &Client, schema: &str, (tenant, code): (Option<&str>, &str), payload: &str) {
+    let (queue, key) =
+        if schema == "ingest" { ("ingest.domain", "payment.completed") } else { ("evaluator.commands", "recheck") };
+    let statement = format!(
+        "INSERT INTO {schema}.dead_letters (tenant_id, queue, routing_key, code, cause, attempts, payload, last_seen_at) \
+         VALUES ($1, $2, $3, $4, $5, 1, convert_to($6, 'UTF8'), $7::text::timestamptz)"
+    );
+    let day = if schema == "ingest" { 1 } else { 2 };
+    let (cause, seen) = (format!("cannot take {payload}"), format!("2026-01-0{day}T00:00:00Z"));
+    client.execute(&statement, &[&tenant, &queue, &key, &code, &cause, &payload, &seen]).await.unwrap();
+}
+
+async fn count(client: &Client, table: &str) -> i64 {
+    client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0)
+}
+
+fn ids(said: &Value, key: &str) -> Vec<String> {
+    let items = said[key].as_array().unwrap().iter();
+    items.map(|item| item.get("id").unwrap_or(item).as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn letters_are_found_shown_without_what_they_say_and_thrown_away() {
+    let database = Database::create().await.unwrap();
+    let (url, client) = (database.superuser_url(), database.superuser().await.unwrap());
+    let payload = json!({"tenant_id": "shop", "properties": {"mail": SECRET}}).to_string();
+    keep(&client, "ingest", (Some("shop"), "missing_field"), &payload).await;
+    keep(&client, "ingest", (None, "malformed_json"), SECRET).await;
+    keep(&client, "evaluator", (Some("shop"), "malformed_message"), "[]").await;
+    let list = |filters: &[&str]| {
+        let args = [&["dead-letters", "list", "--json"], filters].concat();
+        ids(&goalpost(&database.url("goalpost_goals_system"), &args).json(), "items")
+    };
+    assert_eq!(list(&[]), ["evaluator/1", "ingest/2", "ingest/1"]);
+    assert_eq!(list(&["--limit", "1"]), ["evaluator/1"]);
+    assert_eq!(list(&["--service", "ingest"]), ["ingest/2", "ingest/1"]);
+    assert_eq!(list(&["--queue", "ingest.domain", "--tenant", "shop"]), ["ingest/1"]);
+    assert_eq!(list(&["--code", "malformed_json"]), ["ingest/2"]);
+    assert_eq!(list(&["--since", "2026-01-02T00:00:00Z"]), ["evaluator/1"]);
+    assert_eq!(list(&["--until", "2026-01-02T00:00:00Z"]), ["ingest/2", "ingest/1"]);
+
+    for format in [["--limit", "9"].as_slice(), &["--json"]] {
+        let said = goalpost(&url, &[&["dead-letters", "list"], format].concat());
+        assert!(said.code == 0 && !said.out.contains(SECRET), "{}", said.out);
+    }
+    for (id, format) in
+        [("ingest/1", [].as_slice()), ("ingest/1", &["--json"]), ("ingest/2", &[]), ("ingest/2", &["--json"])]
+    {
+        let show = [&["dead-letters", "show", id], format].concat();
+        let hidden = goalpost(&url, &show);
+        assert!(hidden.code == 0 && !hidden.out.contains(SECRET) && !hidden.err.contains(SECRET), "{}", hidden.out);
+        let shown = goalpost(&url, &[&show[..], &["--payload"]].concat());
+        assert_eq!(shown.out.matches(SECRET).count(), 2, "the cause and the payload: {}", shown.out);
+    }
+    let shown = goalpost(&url, &["dead-letters", "show", "ingest/1", "--json"]).json();
+    assert_eq!(shown["fields"], json!({"tenant_id": "string", "properties": "object of 1"}));
+    assert_eq!(goalpost(&url, &["dead-letters", "show", "ingest/9"]).code, 1);
+
+    let discard = |args: &[&str]| goalpost(&url, &[&["dead-letters", "discard", "--json"], args].concat());
+    assert_eq!(discard(&[]).code, 1, "it has to be said which");
+    assert_eq!(ids(&discard(&["--all", "--dry-run"]).json(), "found").len(), 3);
+    assert_eq!(count(&client, "platform.v_dead_letters").await, 3);
+    assert_eq!(ids(&discard(&["--code", "missing_field"]).json(), "discarded"), ["ingest/1"]);
+    let both = discard(&["ingest/1", "ingest/2"]);
+    assert_eq!(both.code, 1);
+    let said: Value = serde_json::from_str(&both.out).unwrap();
+    assert_eq!(
+        (ids(&said, "discarded"), ids(&said, "missing")),
+        (vec!["ingest/2".to_owned()], vec!["ingest/1".to_owned()])
+    );
+    assert_eq!(list(&[]), ["evaluator/1"]);
+}
+
+#[tokio::test]
+async fn a_letter_is_moved_whole_and_once() {
+    let database = Database::create().await.unwrap();
+    let (url, client) = (database.superuser_url(), database.superuser().await.unwrap());
+    keep(&client, "evaluator", (None, "malformed_message"), "[]").await;
+    let requeue = |args: &[&str]| goalpost(&url, &[&["dead-letters", "requeue", "--json"], args].concat());
+    assert_eq!(ids(&requeue(&["evaluator/1", "--dry-run"]).json(), "found"), ["evaluator/1"]);
+
+    // What fails half-way has done nothing.
+    client.execute("ALTER TABLE evaluator.outbox ADD CONSTRAINT full_up CHECK (false)", &[]).await.unwrap();
+    let failed = requeue(&["evaluator/1"]);
+    assert!(failed.code == 1 && failed.err.contains("stay as they were"), "{}", failed.err);
+    assert_eq!((count(&client, "evaluator.dead_letters").await, count(&client, "evaluator.outbox").await), (1, 0));
+    client.execute("ALTER TABLE evaluator.outbox DROP CONSTRAINT full_up", &[]).await.unwrap();
+    let narrow = goalpost(&database.url("goalpost_goals_system"), &["dead-letters", "requeue", "evaluator/1"]);
+    assert!(narrow.code == 1 && narrow.err.contains("superuser"), "{}", narrow.err);
+    assert_eq!(count(&client, "evaluator.dead_letters").await, 1);
+
+    assert_eq!(ids(&requeue(&["evaluator/1"]).json(), "requeued"), ["evaluator/1"]);
+    assert_eq!(requeue(&["evaluator/1"]).code, 1);
+    assert_eq!((count(&client, "evaluator.dead_letters").await, count(&client, "evaluator.outbox").await), (0, 1));
+    let row =
+        client.query_one("SELECT exchange, routing_key, mandatory, payload FROM evaluator.outbox", &[]).await.unwrap();
+    let (address, payload) = ((row.get::<_, &str>(0), row.get::<_, &str>(1)), row.get::<_, &[u8]>(3));
+    assert_eq!((address, row.get::<_, bool>(2), payload), (("", "evaluator.commands recheck"), true, b"[]".as_slice()));
+}
+
+/// Two at once, both for the same letter: it goes out once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_at_the_same_time_moves_it_once() {
+    let database = Database::create().await.unwrap();
+    let (url, client) = (database.superuser_url(), database.superuser().await.unwrap());
+    for _ in 0..20 {
+        keep(&client, "ingest", (None, "malformed_json"), "{").await;
+    }
+    let asking = || {
+        let url = url.clone();
+        tokio::task::spawn_blocking(move || goalpost(&url, &["dead-letters", "requeue", "--all", "--json"]))
+    };
+    let (one, other) = tokio::join!(asking(), asking());
+    let moved = |said: &str| ids(&serde_json::from_str(said).unwrap(), "requeued").len();
+    assert_eq!(moved(&one.unwrap().out) + moved(&other.unwrap().out), 20);
+    assert_eq!((count(&client, "ingest.dead_letters").await, count(&client, "ingest.outbox").await), (0, 20));
+}
+
+async fn publish(place: &Value, (exchange, key): (&str, &str), payload: &str) {
+    let address = format!("{}/api/exchanges/%2f/{exchange}/publish", place["amqp_management_url"].as_str().unwrap());
+    let message = json!({"routing_key": key, "payload": payload, "payload_encoding": "string", "properties": {}});
+    let answer = reqwest::Client::new().post(address).json(&message).send().await.unwrap();
+    let answer: Value = answer.error_for_status().unwrap().json().await.unwrap();
+    assert_eq!(answer["routed"], true);
+}
+
+/// The ids and codes of the letters of a queue, once there are `expected` other than `before`.
+async fn letters(client: &Client, queue: &str, expected: i64, before: i64) -> Vec<(i64, String, String)> {
+    let statement =
+        "SELECT id, code, routing_key FROM platform.v_dead_letters WHERE queue = $1 AND id > $2 ORDER BY id";
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let rows = client.query(statement, &[&queue, &before]).await.unwrap();
+        if i64::try_from(rows.len()).unwrap() == expected {
+            return rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+        }
+        assert!(Instant::now() < limit, "{} letters of {queue}, not {expected}", rows.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until nothing waits in an outbox or a queue.
+async fn rest(place: &Value, database: &Client) {
+    let management_url = place["amqp_management_url"].as_str().unwrap();
+    let waiting = Progress::waiting("waiting until everything is handled");
+    Servers { database, management_url, vhost: "/" }.finish(&waiting).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requeued_letter_is_as_a_fresh_delivery() {
+    let mut dev = Goalpost::start(["dev", "--ephemeral", "--json"]);
+    let place: Value = serde_json::from_str(&dev.file(".goalpost/dev.json")).unwrap();
+    let url = place["database_url"].as_str().unwrap();
+    let client = connect(url).await;
+
+    // An event of a tenant that is made too late. It came twice, and is stored once.
+    let event = json!({"event_id": "0190d3a0-0000-7000-8000-000000000007", "tenant_id": "late", "event_name": "payment.completed",
+        "occurred_at": "2026-01-03T10:00:00Z", "contact_id": "c-1", "properties": {"amount": 150}});
+    for _ in 0..2 {
+        publish(&place, ("goalpost.domain", "payment.completed"), &event.to_string()).await;
+    }
+    let died = letters(&client, "ingest.domain", 2, 0).await;
+    assert!(died.iter().all(|(_, code, _)| code == "unknown_tenant"), "{died:?}");
+    goalpost(url, &["tenant", "create", "late"]);
+    let said = goalpost(url, &["dead-letters", "requeue", "--tenant", "late", "--json"]).json();
+    assert_eq!(ids(&said, "requeued").len(), 2);
+    rest(&place, &client).await;
+    assert_eq!((count(&client, "ingest.events_raw").await, count(&client, "ingest.dead_letters").await), (1, 0));
+
+    // A command that nobody can read dies again of the same: it came by the key that it was sent with.
+    publish(&place, ("goalpost.commands", "recheck"), "[]").await;
+    let first = letters(&client, "evaluator.commands", 1, 0).await.remove(0);
+    goalpost(url, &["dead-letters", "requeue", &format!("evaluator/{}", first.0), "--json"]).json();
+    let second = letters(&client, "evaluator.commands", 1, first.0).await.remove(0);
+    assert_eq!((first.1.as_str(), first.2.as_str()), ("malformed_message", "recheck"));
+    assert_eq!((first.1, first.2), (second.1, second.2));
+    rest(&place, &client).await;
+    assert_eq!(count(&client, "platform.v_dead_letters").await, 1, "only the command that nobody can read");
+    dev.signal(Signal::SIGTERM);
+    dev.end();
+}
