@@ -17,7 +17,7 @@ use crate::api::{Answer, Api};
 use crate::changing::Flow;
 use crate::cluster::publisher::Publisher;
 use crate::history::{Change, Configured, SECOND};
-use crate::oracle::{Event, Id, Moment, STAGES, TAGS};
+use crate::oracle::{self, Event, Id, Moment, STAGES, TAGS};
 use crate::random::{OTHER_REFERENCES, any_deed, any_logic, properties_json};
 
 const CONTACTS: [&str; 3] = ["a", "b", "c"];
@@ -261,11 +261,22 @@ impl<'a> Tenant<'a> {
 
 /// Around the enrollments, or some minutes ahead: later than the end of a passage that is ended meanwhile.
 fn any_event(rng: &mut StdRng, now: Moment) -> (&'static str, Event) {
-    let (name, properties) = any_deed(rng);
+    let (name, properties) = any_complete_deed(rng);
     let ahead = rng.random_bool(0.4);
     let at = if ahead { now + rng.random_range(60..240) * SECOND } else { BEGIN + rng.random_range(-5..40) * SECOND };
     let event = Event { id: rng.random(), name, properties, at, received_at: 0 };
     (CONTACTS[rng.random_range(0..CONTACTS.len())], event)
+}
+
+/// One that ingest takes: with all that its type requires.
+fn any_complete_deed(rng: &mut StdRng) -> (&'static str, Vec<(&'static str, oracle::Value)>) {
+    loop {
+        let (name, properties) = any_deed(rng);
+        let required = domain::catalogue::builtin(name).map_or(&[][..], |known| known.required);
+        if required.iter().all(|key| properties.iter().any(|(given, _)| given == key)) {
+            return (name, properties);
+        }
+    }
 }
 
 /// Every event in some packet, in any order; some twice.

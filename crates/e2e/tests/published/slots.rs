@@ -66,13 +66,18 @@ fn nobodys(id: &str, letter: char) -> String {
 pub fn beside(cursor: &str) -> String {
     let mut bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap();
     let id = String::from_utf8(bytes.split_off(8)).unwrap();
-    let next = match (id.parse::<i64>(), id.parse::<Uuid>()) {
-        (Ok(number), _) => (number + 1).to_string(),
-        (_, Ok(uuid)) => Uuid::from_u128(uuid.as_u128() + 1).to_string(),
-        _ => format!("{id}~"),
-    };
-    bytes.extend_from_slice(next.as_bytes());
+    bytes.extend_from_slice(next(&id).as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The id after this one; of two in one, the second is taken for it.
+fn next(id: &str) -> String {
+    match (id.parse::<i64>(), id.parse::<Uuid>(), id.split_once('.')) {
+        (Ok(number), _, _) => (number + 1).to_string(),
+        (_, Ok(uuid), _) => Uuid::from_u128(uuid.as_u128() + 1).to_string(),
+        (_, _, Some((first, second))) if first.parse::<Uuid>().is_ok() => format!("{first}.{}", next(second)),
+        _ => format!("{id}~"),
+    }
 }
 
 /// Where an id stands.
@@ -200,6 +205,8 @@ fn nobody_has_what_stands_beside() {
     let cursor = |id: &str| URL_SAFE_NO_PAD.encode([&[0; 8], id.as_bytes()].concat());
     assert_eq!(beside(&cursor("41")), cursor("42"));
     assert_eq!(beside(&cursor("tag/a")), cursor("tag/a~"));
+    let (event, goal) = ("0199ab3f-0c55-7b0d-9a7e-d1c2b3a49586", "0199ab3c-8a10-7d44-9c1b-0c8e3bfa6f2");
+    assert_eq!(beside(&cursor(&format!("{event}.{goal}1"))), cursor(&format!("{event}.{goal}2")));
     let id = "0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d1";
     assert_eq!(beside(&cursor(id)), cursor("0199ab3c-5f0e-7cc2-8d3f-3f2a51f0a9d2"));
 }

@@ -76,21 +76,22 @@ impl World {
         self.post(dev, "goals", &format!("{path}/activate"), json!({})).await;
     }
 
-    /// Three contacts: two buy and leave, one stays, with two actions to come.
+    /// Three contacts: two buy and leave; one buys too little and stays, with two actions to come.
     async fn enroll(&mut self, dev: &Dev, mark: &str) {
         let path = format!("/api/v1/workflows/{}/enrollments", self.ids.get("workflows"));
         for number in [1, 2, 3] {
             let contact = format!("contact-{mark}-{number}");
             let new = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z"});
             let enrollment = self.post(dev, "evaluator", &path, new).await;
+            let event = Uuid::now_v7();
+            let amount = if number < 3 { 150 } else { 50 };
+            let paid = json!({"event_id": event, "event_name": "payment.completed", "contact_id": contact,
+                "occurred_at": "2026-01-03T10:00:00Z", "properties": {"amount": amount}, "user_id": self.ids.get("user"),
+                "session_id": self.ids.get("session"), "project_id": self.ids.get("project")});
+            let answer = self.post(dev, "ingest", "/api/v1/events", json!([paid])).await;
+            assert_eq!(answer["accepted"], 1, "{answer}");
+            self.ids.put("event", &event.to_string());
             if number < 3 {
-                let event = Uuid::now_v7();
-                let paid = json!({"event_id": event, "event_name": "payment.completed", "contact_id": contact,
-                    "occurred_at": "2026-01-03T10:00:00Z", "properties": {"amount": 150}, "user_id": self.ids.get("user"),
-                    "session_id": self.ids.get("session"), "project_id": self.ids.get("project")});
-                let answer = self.post(dev, "ingest", "/api/v1/events", json!([paid])).await;
-                assert_eq!(answer["accepted"], 1, "{answer}");
-                self.ids.put("event", &event.to_string());
                 continue;
             }
             self.ids.put("enrollments", text(&enrollment, "id"));
