@@ -21,6 +21,7 @@ use live::Tally;
 /// Of `cargo test`: some seconds without optimisation.
 const HISTORIES: u64 = 4_000;
 
+#[expect(clippy::disallowed_methods, reason = "a test is told by the environment how long it is to be")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap())
 }

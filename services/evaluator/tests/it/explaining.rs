@@ -49,13 +49,16 @@ fn said(items: &[Value], event: &Event, goal: Option<Uuid>) -> String {
     reason.to_owned()
 }
 
+/// Reasons, each with the properties of an event that has it.
+type Lacking<'a> = &'a [(&'a str, Value)];
+
 /// What an event lacks that does not meet the criteria.
 async fn of_criteria(world: &World) -> BTreeSet<String> {
     let stage = json!({ "stage_id": "won", "pipeline_id": "sales" });
     let place = json!({ "calendar_id": "cal", "service_id": "cut" });
     let big = json!({ "event_name": "order.placed", "where": [{ "property": "size", "op": "gte", "value": 3 }] });
     let amounts = json!({ "min_amount": 10, "max_amount": 20, "product_id": "p" });
-    let cases: [(&str, &Value, &[(&str, Value)]); 6] = [
+    let cases: [(&str, &Value, Lacking<'_>); 6] = [
         (
             "tag_added",
             &json!({ "tag_name": "vip" }),
