@@ -1,6 +1,7 @@
 //! What the bench asks of the database itself, as its superuser: tables emptied and filled by the hundred thousand, which HTTP would
 //! take minutes for; and counts that nobody who is measured has made.
 
+use anyhow::Context;
 use load::scenario::Scenario;
 use load::setup::Tenant;
 use tokio_postgres::{Client, Error};
@@ -100,6 +101,25 @@ pub async fn stored(client: &Client, tenant: &Tenant, (contacts, events): (u64, 
     }
     let row = client.query_one(MEETING, &[&name]).await?;
     Ok((row.get(0), u64::try_from(row.get::<_, i64>(1))?))
+}
+
+const ACHIEVE: &str = "WITH done AS (UPDATE evaluator.enrollments e SET status = 'completed_goal', exit_reason = 'goal_achieved', \
+     exited_at = now(), goal_reached_at = e.enrolled_at + abs(hashtext(e.contact_id)::bigint) % 800000 * interval '100 ms', \
+     version = e.version + 1 WHERE e.tenant_id = $1 AND abs(hashtext(e.contact_id)::bigint) % 10 < 3 RETURNING e.*) \
+     INSERT INTO evaluator.workflow_goal_achievements (tenant_id, id, workflow_id, enrollment_id, contact_id, goal_id, goal_type, \
+     goal_version, event_id, event_name, achieved_at, recorded_at, criteria, trigger_event) \
+     SELECT d.tenant_id, gen_random_uuid(), d.workflow_id, d.id, d.contact_id, g.id, g.goal_type, 1, gen_random_uuid(), g.event_name, \
+     d.goal_reached_at, now(), g.criteria, '{}' FROM done d JOIN goals.goals g ON g.tenant_id = d.tenant_id \
+     AND g.workflow_id = d.workflow_id AND g.position = 1 RETURNING workflow_id";
+
+/// Lets three of ten enrollments of the tenant's only workflow reach its first goal. The workflow, and how many did.
+pub async fn achieved(client: &Client, tenant: &Tenant) -> anyhow::Result<(Uuid, u64)> {
+    let rows = client.query(ACHIEVE, &[&tenant.id.as_str()]).await?;
+    for statement in ["VACUUM ANALYZE evaluator.enrollments, evaluator.workflow_goal_achievements", "CHECKPOINT"] {
+        settle(client, statement).await?;
+    }
+    let workflow = rows.first().context("nobody reached a goal")?.get(0);
+    Ok((workflow, u64::try_from(rows.len())?))
 }
 
 #[expect(clippy::disallowed_methods, reason = "statements of one text each, no transaction")]

@@ -1,9 +1,9 @@
 //! Puts the service together.
 
 use crate::api::{self, Api};
+use crate::kept::Kept;
 use crate::limit::Limit;
 use crate::settings::Settings;
-use crate::statistics::Answers;
 use actix_web::web::Data;
 use pg::Db;
 use runtime::{Context, Gate};
@@ -15,9 +15,10 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let Context { settings, tasks, shutdown, handle, metrics, .. } = context;
     let db = Db::connect(&settings.database, "analytics", handle)?;
     let keys = Keys::new(db.clone());
-    let kept = Duration::from_secs(settings.statistics.cache_seconds);
+    let (entries, kept) = (settings.statistics.cache_entries, Duration::from_secs(settings.statistics.cache_seconds));
     let api = Data::new(Api {
-        answers: Answers::new(db.clone(), settings.statistics.cache_entries, kept),
+        statistics: Kept::new(db.clone(), entries, kept),
+        rankings: Kept::new(db.clone(), entries, kept),
         limit: Limit::new(settings.statistics.requests_per_minute),
     });
 

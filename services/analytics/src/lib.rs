@@ -3,7 +3,9 @@
 mod api;
 mod app;
 mod error;
+mod kept;
 mod limit;
+mod ranking;
 mod settings;
 mod statistics;
 mod store;

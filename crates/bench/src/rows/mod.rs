@@ -7,6 +7,7 @@ mod latency;
 mod matching;
 mod resources;
 mod simulate;
+mod statistics;
 
 use anyhow::bail;
 
@@ -15,7 +16,7 @@ use crate::report::Row;
 use crate::stand::{MANY_TENANTS, Stand};
 
 /// In the order in which they are run. `memory` comes first, while nothing was asked of the services yet.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "memory",
     "matching",
     "ingest",
@@ -25,6 +26,7 @@ pub const NAMES: [&str; 11] = [
     "evaluation",
     "enrollments",
     "simulate",
+    "statistics",
     "api",
     "disk",
 ];
@@ -44,6 +46,7 @@ pub async fn run(name: &str, stand: &Stand, times: Times) -> anyhow::Result<Row>
         "evaluation" => evaluation::evaluation(stand, times).await,
         "enrollments" => evaluation::enrollments(stand, times).await,
         "simulate" => simulate::simulate(stand).await,
+        "statistics" => statistics::statistics(stand).await,
         "api" => api::api(stand, times).await,
         "disk" => resources::disk(stand).await,
         other => bail!("there is no row {other}"),

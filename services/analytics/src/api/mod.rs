@@ -1,16 +1,20 @@
 //! The route table.
 
+pub mod ranking;
 pub mod statistics;
 
+use crate::kept::Kept;
 use crate::limit::Limit;
-use crate::statistics::Answers;
+use crate::ranking::OfTenant;
+use crate::statistics::OfWorkflow;
 use actix_web::web::{Data, ServiceConfig};
 use web::Keys;
 use web::openapi::{About, Api as OpenApi};
 
 /// What the handlers lean on.
 pub struct Api {
-    pub answers: Answers,
+    pub statistics: Kept<OfWorkflow>,
+    pub rankings: Kept<OfTenant>,
     pub limit: Limit,
 }
 
@@ -23,7 +27,7 @@ const ABOUT: About = About {
 
 /// Every operation of this service.
 pub fn operations() -> OpenApi {
-    OpenApi::new(ABOUT, vec![statistics::operation()])
+    OpenApi::new(ABOUT, vec![statistics::operation(), ranking::operation()])
 }
 
 /// Puts the routes in place, and what their handlers work with.

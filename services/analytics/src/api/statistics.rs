@@ -1,8 +1,10 @@
 //! `GET /api/v1/workflows/{id}/goals/stats`.
 
 use crate::api::Api;
-use crate::statistics::Question;
-use crate::store::statistics::{Reached, Statistics, TimeToGoal};
+use crate::kept::Span;
+use crate::statistics::OfWorkflow;
+use crate::store::reached::{Reached, TimeToGoal};
+use crate::store::statistics::Statistics;
 use actix_web::web::{Data, Json, Path, Query};
 use domain::ids::{GoalId, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ pub struct Asked {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = TimesToGoal)]
-struct Times {
+pub(super) struct Times {
     /// From enrollment to goal; these four are null where nothing was achieved.
     average_time_to_goal_hours: Option<f64>,
     median_time_to_goal_hours: Option<f64>,
@@ -136,17 +138,22 @@ async fn read(
     api: Data<Api>,
 ) -> Result<Json<Answer>, Problem> {
     api.limit.take(&viewer.caller.key_id)?;
-    let question = Question {
+    let question = OfWorkflow {
         tenant: viewer.tenant,
         workflow: *workflow,
-        from: moment("from", asked.from.as_deref())?,
-        to: moment("to", asked.to.as_deref())?,
+        span: span(asked.from.as_deref(), asked.to.as_deref())?,
     };
-    if question.from.zip(question.to).is_some_and(|(from, to)| from > to) {
+    let statistics = api.statistics.to(question, asked.fresh).await.map_err(|error| error.problem())?;
+    Ok(Json(answer(*workflow, &statistics)))
+}
+
+/// The span of a query, which has a beginning before its end.
+pub(super) fn span(from: Option<&str>, to: Option<&str>) -> Result<Span, Problem> {
+    let span = Span { from: moment("from", from)?, to: moment("to", to)? };
+    if span.from.zip(span.to).is_some_and(|(from, to)| from > to) {
         return Err(Problem::bad_request("invalid_value", "from lies after to"));
     }
-    let statistics = api.answers.to(question, asked.fresh).await.map_err(|error| error.problem())?;
-    Ok(Json(answer(*workflow, &statistics)))
+    Ok(span)
 }
 
 fn moment(name: &str, text: Option<&str>) -> Result<Option<OffsetDateTime>, Problem> {
@@ -197,7 +204,7 @@ fn of_goal_type(goal_type: &str, reached: &Reached) -> OfGoalType {
     }
 }
 
-fn times(time: &TimeToGoal) -> Times {
+pub(super) fn times(time: &TimeToGoal) -> Times {
     Times {
         average_time_to_goal_hours: time.average_hours,
         median_time_to_goal_hours: time.median_hours,

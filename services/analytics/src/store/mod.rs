@@ -1,3 +1,5 @@
 //! What this service asks PostgreSQL.
 
+pub mod ranking;
+pub mod reached;
 pub mod statistics;

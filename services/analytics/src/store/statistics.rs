@@ -1,29 +1,12 @@
 //! The figures of a workflow's goals, straight from the published views of evaluator and goals. Nothing is counted up
 //! anywhere, so a figure always equals a recount.
 
+use super::reached::{EARLIEST, LATEST, Reached, all, column, figures, reached};
 use crate::error::Error;
-use crate::statistics::Question;
+use crate::statistics::OfWorkflow;
 use domain::ids::GoalId;
-use pg::{Row, Tx};
+use pg::Tx;
 use time::{Date, OffsetDateTime};
-
-/// How long it took to reach a goal, over the enrollments that did. Hours with two decimals; percentiles are continuous
-/// (`percentile_cont`); none where nothing was achieved.
-#[derive(Debug)]
-pub struct TimeToGoal {
-    pub average_hours: Option<f64>,
-    pub median_hours: Option<f64>,
-    pub p90_hours: Option<f64>,
-    pub p95_hours: Option<f64>,
-}
-
-/// How many enrollments reached something, what percentage of all that is (one decimal), and how fast.
-#[derive(Debug)]
-pub struct Reached {
-    pub achieved: i64,
-    pub conversion_rate: f64,
-    pub time_to_goal: TimeToGoal,
-}
 
 /// Everything that is known of a workflow's goals at `as_of`.
 #[derive(Debug)]
@@ -45,34 +28,6 @@ pub struct Day {
     pub goals_achieved: i64,
 }
 
-/// Rate and times over an interval `$took` that is null where nothing was reached. `round` of a numeric is half away from zero.
-macro_rules! reached {
-    ($achieved:literal, $of:literal, $took:literal) => {
-        concat!(
-            "count(",
-            $achieved,
-            ") AS achieved, ",
-            "coalesce(round(100.0 * count(",
-            $achieved,
-            ") / nullif(",
-            $of,
-            ", 0), 1), 0)::float8 AS conversion_rate, ",
-            "round(avg(extract(epoch FROM ",
-            $took,
-            ")) / 3600, 2)::float8 AS average_hours, ",
-            "round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ",
-            $took,
-            ")::float8) / 3600)::numeric, 2)::float8 AS median_hours, ",
-            "round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM ",
-            $took,
-            ")::float8) / 3600)::numeric, 2)::float8 AS p90_hours, ",
-            "round((percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ",
-            $took,
-            ")::float8) / 3600)::numeric, 2)::float8 AS p95_hours "
-        )
-    };
-}
-
 /// The enrollments that are asked about: `$1` tenant, `$2` workflow, `$3` and `$4` the span of `enrolled_at`.
 macro_rules! asked {
     () => {
@@ -84,7 +39,7 @@ const WORKFLOW: &str = "SELECT now() FROM goals.v_workflows_v1 w WHERE w.tenant_
 
 const TOTALS: &str = concat!(
     "SELECT count(*) AS total_enrolled, ",
-    reached!("e.goal_reached_at", "count(*)", "e.goal_reached_at - e.enrolled_at"),
+    figures!("e.goal_reached_at", "count(*)", "e.goal_reached_at - e.enrolled_at"),
     "FROM evaluator.v_enrollments_v1 e WHERE ",
     asked!()
 );
@@ -99,7 +54,7 @@ const BY_STATUS: &str = concat!(
 /// `$5` is the number of enrollments in all.
 const BY_GOAL: &str = concat!(
     "SELECT g.goal_id, g.goal_type, ",
-    reached!("a.achieved_at", "$5::bigint", "a.achieved_at - a.enrolled_at"),
+    figures!("a.achieved_at", "$5::bigint", "a.achieved_at - a.enrolled_at"),
     "FROM goals.v_goals_v1 g LEFT JOIN (SELECT a.goal_id, a.achieved_at, e.enrolled_at FROM evaluator.v_enrollments_v1 e ",
     "JOIN evaluator.v_achievements_v1 a ON a.tenant_id = e.tenant_id AND a.enrollment_id = e.enrollment_id WHERE ",
     asked!(),
@@ -111,7 +66,7 @@ const BY_GOAL: &str = concat!(
 /// Of several goals of one type an enrollment counts once, with the first it reached.
 const BY_GOAL_TYPE: &str = concat!(
     "SELECT t.goal_type, ",
-    reached!("t.achieved_at", "$5::bigint", "t.achieved_at - t.enrolled_at"),
+    figures!("t.achieved_at", "$5::bigint", "t.achieved_at - t.enrolled_at"),
     "FROM (SELECT a.goal_type, min(a.achieved_at) AS achieved_at, e.enrolled_at FROM evaluator.v_enrollments_v1 e ",
     "JOIN evaluator.v_achievements_v1 a ON a.tenant_id = e.tenant_id AND a.enrollment_id = e.enrollment_id WHERE ",
     asked!(),
@@ -128,14 +83,13 @@ const BY_DAY: &str = concat!(
 );
 
 /// All figures as of one snapshot; none if the tenant has no such workflow.
-pub async fn read(tx: &Tx, question: &Question) -> Result<Option<Statistics>, Error> {
+pub async fn read(tx: &Tx, question: &OfWorkflow) -> Result<Option<Statistics>, Error> {
     let (tenant, workflow) = (question.tenant.as_str(), question.workflow.as_uuid());
     let Some(row) = tx.query_opt(WORKFLOW, &[&tenant, &workflow]).await? else {
         return Ok(None);
     };
     let as_of = column(&row, 0)?;
-    let from = question.from.unwrap_or(EARLIEST);
-    let to = question.to.unwrap_or(LATEST);
+    let (from, to) = (question.span.from.unwrap_or(EARLIEST), question.span.to.unwrap_or(LATEST));
     let totals = tx.query_one(TOTALS, &[&tenant, &workflow, &from, &to]).await?;
     let total_enrolled: i64 = column(&totals, 0)?;
     let by_status = tx.query(BY_STATUS, &[&tenant, &workflow, &from, &to]).await?;
@@ -155,29 +109,4 @@ pub async fn read(tx: &Tx, question: &Question) -> Result<Option<Statistics>, Er
         })?,
         as_of,
     }))
-}
-
-/// Bounds outside of every time that an enrollment may have (years 1970–2100).
-const EARLIEST: OffsetDateTime = time::macros::datetime!(1900-01-01 00:00 UTC);
-const LATEST: OffsetDateTime = time::macros::datetime!(2200-01-01 00:00 UTC);
-
-fn reached(row: &Row, first: usize) -> Result<Reached, Error> {
-    Ok(Reached {
-        achieved: column(row, first)?,
-        conversion_rate: column(row, first + 1)?,
-        time_to_goal: TimeToGoal {
-            average_hours: column(row, first + 2)?,
-            median_hours: column(row, first + 3)?,
-            p90_hours: column(row, first + 4)?,
-            p95_hours: column(row, first + 5)?,
-        },
-    })
-}
-
-fn all<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-    rows.iter().map(read).collect()
-}
-
-fn column<'a, T: pg::FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Error> {
-    Ok(row.try_get(index).map_err(pg::Error::from)?)
 }

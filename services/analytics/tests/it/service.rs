@@ -17,6 +17,11 @@ pub struct Service {
 
 impl Service {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With settings of its own.
+    pub async fn start_with(more: &[(&str, &str)]) -> Self {
         let database = Database::create().await.unwrap();
         let tenant = database.seed_tenant("a").await.unwrap();
         let announce = std::env::temp_dir().join(format!("goalpost-analytics-{}.json", Uuid::now_v7()));
@@ -27,7 +32,8 @@ impl Service {
             ("GOALPOST__HTTP__ADMIN_PORT", "0".to_owned()),
             ("GOALPOST__HTTP__ANNOUNCE_FILE", announce.to_string_lossy().into_owned()),
         ];
-        let environment = overrides.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let environment = overrides.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value));
         let settings: Settings = runtime::settings::load(DEFAULTS, None, &environment.collect()).unwrap().settings;
         let context = Context::for_test(settings);
         let running = context.running();
