@@ -3,7 +3,6 @@
 mod api;
 mod app;
 mod error;
-mod limit;
 mod settings;
 mod statistics;
 mod store;

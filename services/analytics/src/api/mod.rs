@@ -2,17 +2,10 @@
 
 pub mod statistics;
 
-use crate::limit::Limit;
 use crate::statistics::Answers;
 use actix_web::web::{Data, ServiceConfig};
-use web::Keys;
-use web::openapi::{About, Api as OpenApi};
-
-/// What the handlers lean on.
-pub struct Api {
-    pub answers: Answers,
-    pub limit: Limit,
-}
+use web::Identity;
+use web::openapi::{About, Api};
 
 const ABOUT: About = About {
     title: "Goalpost: analytics",
@@ -22,12 +15,12 @@ const ABOUT: About = About {
 };
 
 /// Every operation of this service.
-pub fn operations() -> OpenApi {
-    OpenApi::new(ABOUT, vec![statistics::operation()])
+pub fn operations() -> Api {
+    Api::new(ABOUT, vec![statistics::operation()])
 }
 
 /// Puts the routes in place, and what their handlers work with.
-pub fn routes(config: &mut ServiceConfig, operations: &OpenApi, api: &Data<Api>, keys: &Keys) {
-    config.app_data(api.clone()).app_data(Data::new(keys.clone()));
+pub fn routes(config: &mut ServiceConfig, operations: &Api, answers: &Data<Answers>, identity: &Identity) {
+    config.app_data(answers.clone()).app_data(Data::new(identity.clone()));
     operations.register(config);
 }

@@ -1,7 +1,6 @@
 //! `GET /api/v1/workflows/{id}/goals/stats`.
 
-use crate::api::Api;
-use crate::statistics::Question;
+use crate::statistics::{Answers, Question};
 use crate::store::statistics::{Reached, Statistics, TimeToGoal};
 use actix_web::web::{Data, Json, Path, Query};
 use domain::ids::{GoalId, WorkflowId};
@@ -126,16 +125,14 @@ pub fn operation() -> Operation {
         .asks("fresh", schema::flag(), "Count anew.")
         .answers::<Answer>(200, "The statistics.", example())
         .refuses(400, &["invalid_timestamp", "invalid_value"])
-        .refuses(429, &["rate_limited"])
         .refuses(503, &["database_unavailable"])
 }
 
 /// Answers from the cache, or counts.
 async fn read(
     By(viewer, (workflow, asked)): By<Viewer, (Path<WorkflowId>, Query<Asked>)>,
-    api: Data<Api>,
+    answers: Data<Answers>,
 ) -> Result<Json<Answer>, Problem> {
-    api.limit.take(&viewer.caller.key_id)?;
     let question = Question {
         tenant: viewer.tenant,
         workflow: *workflow,
@@ -145,7 +142,7 @@ async fn read(
     if question.from.zip(question.to).is_some_and(|(from, to)| from > to) {
         return Err(Problem::bad_request("invalid_value", "from lies after to"));
     }
-    let statistics = api.answers.to(question, asked.fresh).await.map_err(|error| error.problem())?;
+    let statistics = answers.to(question, asked.fresh).await.map_err(|error| error.problem())?;
     Ok(Json(answer(*workflow, &statistics)))
 }
 
