@@ -1,4 +1,5 @@
-//! API keys as they are stored and looked up: storage finds them, the HTTP side checks them, and neither knows the other.
+//! API keys as they are stored and looked up, and whether there is a tenant: storage finds them, the HTTP side checks them, and
+//! neither knows the other.
 
 use crate::ids::TenantId;
 use crate::outbox::{BoxError, BoxFuture};
@@ -58,4 +59,10 @@ pub struct StoredKey {
 pub trait KeyStore: Send + Sync + 'static {
     /// The key with this public id, if it is live: not revoked, not expired.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<StoredKey>, BoxError>>;
+}
+
+/// Where it is asked whether a tenant that a credential names is one of this installation.
+pub trait TenantStore: Send + Sync + 'static {
+    /// Whether there is this tenant.
+    fn knows<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<bool, BoxError>>;
 }

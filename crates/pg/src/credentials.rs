@@ -2,7 +2,7 @@
 //! SHA-256.
 
 use crate::{Db, Error, Scope};
-use domain::credential::{KeyStore, StoredKey};
+use domain::credential::{KeyStore, StoredKey, TenantStore};
 use domain::ids::TenantId;
 use domain::outbox::{BoxError, BoxFuture};
 use tokio_postgres::Row;
@@ -43,6 +43,20 @@ impl KeyStore for Db {
             })
         });
         Box::pin(async move { found.await.map_err(|error: Error| error.into()) })
+    }
+}
+
+const KNOWS_TENANT: &str = "SELECT 1 FROM platform.v_tenant_ids_v1 WHERE tenant_id = $1";
+
+impl TenantStore for Db {
+    fn knows<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<bool, BoxError>> {
+        let tenant = tenant.clone();
+        let scope = Scope::System("look up the tenant that a token names");
+        let known = self.run_tx("knows_tenant", scope, move |tx| {
+            let tenant = tenant.clone();
+            Box::pin(async move { Ok(tx.query_opt(KNOWS_TENANT, &[&tenant.as_str()]).await?.is_some()) })
+        });
+        Box::pin(async move { known.await.map_err(|error: Error| error.into()) })
     }
 }
 

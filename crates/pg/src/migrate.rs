@@ -31,7 +31,7 @@ macro_rules! migrations {
 
 /// Every migration: schema, then file name without its ending, and text; in the order they are applied.
 pub const MIGRATIONS: &[(&str, &[(&str, &str)])] = migrations! {
-    "platform": ["0001_create_helpers", "0002_create_tenants"],
+    "platform": ["0001_create_helpers", "0002_create_tenants", "0004_publish_tenant_ids"],
     "ingest": ["0001_create_events", "0002_trace_outbox"],
     "goals": ["0001_create_configuration", "0002_trace_outbox", "0003_create_explain_views"],
     "evaluator": ["0001_create_enrollments", "0002_trace_outbox"],

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod database;
+pub mod issuer;
 pub mod proxy;
 mod seed;
 mod vhost;

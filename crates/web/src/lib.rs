@@ -7,10 +7,12 @@ mod admin;
 pub mod body;
 mod by;
 pub mod identity;
+mod jwt;
 mod lookup;
 pub mod openapi;
 pub mod paging;
 mod problem;
+mod rate_limit;
 pub mod secret;
 mod server;
 mod settings;
@@ -19,9 +21,13 @@ mod unread;
 pub use admin::AdminPort;
 pub use body::Strict;
 pub use by::By;
-pub use identity::{Admin, Caller, Editor, KeyStore, Keys, Operator, Role, StoredKey, Viewer};
+pub use identity::{
+    Admin, Caller, Credential, Editor, Identity, KeyStore, Keys, Operator, Role, StoredKey, TenantStore, Viewer,
+};
+pub use jwt::{IdentitySettings, JwtSettings, Keeper, RoleNames};
 pub use lookup::{Lookup, LookupLimits};
 pub use paging::{Cursor, Listed, Page};
 pub use problem::Problem;
+pub use rate_limit::{RateLimit, RateLimitSettings};
 pub use server::{Bound, bind};
 pub use settings::HttpSettings;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::RateLimitSettings;
+
 /// Where and how a service listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,6 +30,8 @@ pub struct HttpSettings {
     pub header_timeout_ms: u64,
     /// How long requests may go on after the stop; less than `life.drain_seconds`.
     pub shutdown_seconds: u64,
+    /// How much a caller may ask for. Who a caller is, and what is counted, is the service's to say.
+    pub rate_limit: RateLimitSettings,
 }
 
 impl Default for HttpSettings {
@@ -43,6 +47,7 @@ impl Default for HttpSettings {
             keep_alive_seconds: 15,
             header_timeout_ms: 5_000,
             shutdown_seconds: 10,
+            rate_limit: RateLimitSettings::default(),
         }
     }
 }

@@ -1,26 +1,24 @@
 //! Puts the service together.
 
-use crate::api::{self, Api};
+use crate::api::{self, Answers};
 use crate::kept::Kept;
-use crate::limit::Limit;
 use crate::settings::Settings;
 use actix_web::web::Data;
 use pg::Db;
 use runtime::{Context, Gate};
 use std::time::Duration;
-use web::{AdminPort, Keys};
+use web::{AdminPort, Identity};
 
 /// Starts the service: spawns its tasks and returns. The ports are open when it does.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let Context { settings, tasks, shutdown, handle, metrics, .. } = context;
     let db = Db::connect(&settings.database, "analytics", handle)?;
-    let keys = Keys::new(db.clone());
+    let (identity, keeper) = Identity::open(db.clone(), &settings.identity, settings.http.rate_limit)?;
     let (entries, kept) = (settings.statistics.cache_entries, Duration::from_secs(settings.statistics.cache_seconds));
-    let api = Data::new(Api {
-        statistics: Kept::new(db.clone(), entries, kept),
-        rankings: Kept::new(db.clone(), entries, kept),
-        limit: Limit::new(settings.statistics.requests_per_minute),
-    });
+    let answers = Answers {
+        statistics: Data::new(Kept::new(db.clone(), entries, kept)),
+        rankings: Data::new(Kept::new(db.clone(), entries, kept)),
+    };
 
     let gate = Gate::new(&shutdown);
     let (stage, passed, pinged) = (shutdown.clone(), gate.clone(), db.clone());
@@ -32,8 +30,9 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
             Box::pin(async move { db.ping().await.is_ok() })
         });
     let operations = api::operations();
-    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &api, &keys))?;
+    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &answers, &identity))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
+    tasks.spawn("jwks", keeper.run(shutdown.draining().cancelled_owned()));
     tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));
     let ask = move || {
         let db = db.clone();

@@ -4,7 +4,6 @@ mod api;
 mod app;
 mod error;
 mod kept;
-mod limit;
 mod ranking;
 mod settings;
 mod statistics;

@@ -11,6 +11,9 @@ pub const DEFAULTS: &str = include_str!("../default.toml");
 pub struct Settings {
     /// The two ports.
     pub http: web::HttpSettings,
+    /// How callers are known beside API keys.
+    #[serde(default)]
+    pub identity: web::IdentitySettings,
     /// How it ends; the runtime crate reads it.
     pub life: runtime::Life,
     /// Where traces go; the runtime crate reads it.
@@ -29,6 +32,4 @@ pub struct StatisticsSettings {
     pub cache_seconds: u64,
     /// Cached answers.
     pub cache_entries: u64,
-    /// Requests a minute and key.
-    pub requests_per_minute: std::num::NonZeroU32,
 }

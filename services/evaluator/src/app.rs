@@ -14,7 +14,7 @@ use bus::{Bus, Consume, Handler, Queue, Relay};
 use pg::Db;
 use runtime::{Context, Gate, Shutdown, Tasks};
 use std::sync::Arc;
-use web::{AdminPort, Keys};
+use web::{AdminPort, Identity};
 
 const QUEUES: &[Queue] = &[Queue::EvaluatorEvents, Queue::EvaluatorCommands];
 
@@ -27,14 +27,16 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let gate = Gate::new(&shutdown);
 
     let operations = api::operations();
-    let (data, keys) = (Data::new(db.clone()), Data::new(Keys::new(db.clone())));
+    let (identity, keeper) = Identity::open(db.clone(), &settings.identity, settings.http.rate_limit)?;
+    let (data, identity) = (Data::new(db.clone()), Data::new(identity));
     let simulations = Data::new(Simulations::new(db.clone(), settings.simulation));
     let admin = admin(AdminPort::new(exposed.registry), &db, &bus, (&gate, &shutdown));
     let bound = web::bind(&settings.http, admin, move |config| {
-        config.app_data(data.clone()).app_data(keys.clone()).app_data(simulations.clone());
+        config.app_data(data.clone()).app_data(identity.clone()).app_data(simulations.clone());
         operations.register(config);
     })?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
+    tasks.spawn("jwks", keeper.run(shutdown.draining().cancelled_owned()));
     let checked = db.clone();
     let ask = move || {
         let db = checked.clone();

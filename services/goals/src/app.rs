@@ -5,7 +5,7 @@ use std::time::Duration;
 use bus::{Bus, Relay};
 use pg::Db;
 use runtime::{Context, Gate, Shutdown};
-use web::{AdminPort, Keys};
+use web::{AdminPort, Identity};
 
 use crate::api::{self, App};
 use crate::listeners;
@@ -18,12 +18,14 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let db = Db::connect(&settings.database, "goals", handle.clone())?;
     let bus = Bus::connect(settings.bus, &[], shutdown.flushing(), handle);
     let metrics = Metrics::new();
-    let (app, keys) = (App { db: db.clone(), metrics: metrics.clone() }, Keys::new(db.clone()));
+    let app = App { db: db.clone(), metrics: metrics.clone() };
+    let (identity, keeper) = Identity::open(db.clone(), &settings.identity, settings.http.rate_limit)?;
 
     let (gate, operations) = (Gate::new(&shutdown), api::operations());
     let admin = admin(AdminPort::new(exposed.registry), &db, &gate, &shutdown);
-    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &app, &keys))?;
+    let bound = web::bind(&settings.http, admin, move |config| api::routes(config, &operations, &app, &identity))?;
     tasks.spawn("http", bound.run(shutdown.draining().cancelled_owned()));
+    tasks.spawn("jwks", keeper.run(shutdown.draining().cancelled_owned()));
     let checked = db.clone();
     let ask = move || {
         let db = checked.clone();

@@ -17,7 +17,7 @@ use crate::store::epochs;
 #[derive(Debug, Clone)]
 pub struct Author {
     pub tenant: TenantId,
-    /// `key:<id>`, as the audit log names it.
+    /// `key:<id>` or `jwt:<subject>`, as the audit log names it.
     pub actor: String,
     pub traceparent: Option<String>,
 }

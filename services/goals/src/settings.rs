@@ -11,6 +11,9 @@ pub const DEFAULTS: &str = include_str!("../default.toml");
 pub struct Settings {
     /// The two ports.
     pub http: web::HttpSettings,
+    /// How callers are known beside API keys.
+    #[serde(default)]
+    pub identity: web::IdentitySettings,
     /// The stages of the end; the runtime crate reads it.
     pub life: runtime::Life,
     /// Where traces go; the runtime crate reads it.

@@ -9,8 +9,8 @@ use pg::Db;
 use runtime::{Context, Gate, Metrics as Exposed, Shutdown, Tasks};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
-use web::AdminPort;
 use web::body::Limits;
+use web::{AdminPort, RateLimit};
 
 use crate::api::{self, Api};
 use crate::committer::Committer;
@@ -68,6 +68,7 @@ impl App {
                 max_bytes: self.settings.intake.max_body_bytes,
                 deadline_ms: self.settings.intake.body_deadline_ms,
             },
+            limit: RateLimit::new(self.settings.http.rate_limit),
         });
         let admin = self.admin(AdminPort::new(exposed.registry));
         let operations = api::operations();

@@ -44,8 +44,8 @@ impl Senders {
         }
     }
 
-    /// The tenant whose live write token this is.
-    pub async fn authenticate(&self, presented: &str) -> Result<Arc<Tenant>, Error> {
+    /// The public id of this live write token, and its tenant.
+    pub async fn authenticate(&self, presented: &str) -> Result<(String, Arc<Tenant>), Error> {
         let presented = Presented::parse(presented)
             .filter(|presented| presented.prefix == Prefix::WriteToken)
             .ok_or(Error::InvalidCredentials)?;
@@ -53,7 +53,8 @@ impl Senders {
         // An unknown id is compared with something too, so that it takes as long.
         let stored: &[u8] = token.as_ref().map_or(&[0; 32], |token| token.secret_hash.as_slice());
         let same = verify(&presented.hash, stored);
-        token.filter(|_| same).map(|token| Arc::clone(&token.tenant)).ok_or(Error::InvalidCredentials)
+        let token = token.filter(|_| same).ok_or(Error::InvalidCredentials)?;
+        Ok((presented.id, Arc::clone(&token.tenant)))
     }
 
     /// The tenant with this id, if there is one.

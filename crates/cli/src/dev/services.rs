@@ -50,7 +50,8 @@ pub async fn start(stack: &mut Stack, logins: &Logins) -> anyhow::Result<BTreeMa
             env.push((GRACE, "0".to_owned()));
         }
         let env: Vec<_> = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let command: [OsString; 3] = [program.clone().into(), "serve".into(), service.into()];
+        let mut command = without(&of_others(defaults));
+        command.extend([program.clone().into(), "serve".into(), service.into()]);
         stack.spawn_service(service, &command, &env).await?;
         let at = |port: u16| format!("http://127.0.0.1:{port}");
         addresses.insert(service, Address { url: at(port), admin_url: at(admin_port) });
@@ -68,6 +69,32 @@ const GRACE: &str = "GOALPOST__LIFE__GRACE_SECONDS";
 #[expect(clippy::disallowed_methods, reason = "whether a child's setting was chosen by the caller")]
 fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some()
+}
+
+/// Variables that set something of a section that this service has not, and another has: it would refuse to start with them.
+#[expect(clippy::disallowed_methods, reason = "the children of this process get its environment")]
+fn of_others(defaults: &str) -> Vec<OsString> {
+    let section = |name: &OsString| Some(name.to_str()?.strip_prefix("GOALPOST__")?.split_once("__")?.0.to_lowercase());
+    let has = |defaults: &str, section: &str| {
+        let heads = defaults.lines().filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']'));
+        heads.filter_map(|head| head.split('.').next()).any(|head| head == section)
+    };
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let is_others = |name: &OsString| {
+        let section = section(name);
+        let somebodys = |section: &String| !has(defaults, section) && SERVICES.iter().any(|(_, of)| has(of, section));
+        section.as_ref().is_some_and(somebodys)
+    };
+    names.filter(is_others).collect()
+}
+
+/// The beginning of a command that runs without these variables.
+fn without(variables: &[OsString]) -> Vec<OsString> {
+    if variables.is_empty() {
+        return Vec::new();
+    }
+    let unset = variables.iter().flat_map(|name| ["-u".into(), name.clone()]);
+    std::iter::once("env".into()).chain(unset).collect()
 }
 
 async fn wait_until_ready(stack: &Stack, service: &str, address: &Address) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod dev;
 mod foreign;
 mod messages;
 mod operations;
+mod provider;
 mod rows;
 mod slots;
 mod told;
@@ -16,11 +17,15 @@ mod work;
 mod world;
 
 use dev::Dev;
+use provider::Provider;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_is_as_published() {
-    let dev = Dev::start(&[]);
+    let provider = Provider::start().await;
+    let settings = provider.settings();
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let dev = Dev::start(&settings);
     messages::every_message_is_as_its_schema_says(&dev).await;
-    operations::every_operation_is_as_its_document_says(&dev).await;
-    foreign::another_tenants_ids_are_unknown_ones(&dev).await;
+    operations::every_operation_is_as_its_document_says(&dev, &provider).await;
+    foreign::another_tenants_ids_are_unknown_ones(&dev, &provider).await;
 }

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::dev::Dev;
+use crate::provider::Provider;
+use crate::rows::database;
 
 pub const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -23,22 +25,31 @@ pub struct Tenant {
 /// Who calls, and with what.
 pub type Callers = BTreeMap<&'static str, String>;
 
-/// One of each kind, all of them but the operator and the stranger of this tenant.
-pub async fn callers(dev: &Dev, http: &Client, tenant: &Tenant) -> Callers {
+/// One of each kind, all of them but the operators and the strangers of this tenant.
+pub async fn callers(dev: &Dev, (http, provider): (&Client, &Provider), tenant: &Tenant) -> Callers {
     let url = format!("{}/api/v1/tenants/{}/api-keys", dev.text("/services/goals/url"), tenant.id);
-    let of_role = async |role: &str| -> String {
+    let made = async |role: &str| -> (String, String) {
         let request = http.post(&url).bearer_auth(&tenant.admin).json(&json!({"role": role}));
         let made: Value = request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
-        made["key"].as_str().unwrap().to_owned()
+        (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
     };
-    BTreeMap::from([
+    let (revoked, expired) = (made("admin").await, made("admin").await);
+    let revoking = http.delete(format!("{url}/{}", revoked.0)).bearer_auth(&tenant.admin);
+    revoking.send().await.unwrap().error_for_status().unwrap();
+    let expire = "UPDATE platform.api_keys SET expires_at = now() WHERE id = $1";
+    assert_eq!(database(dev).await.execute(expire, &[&expired.0]).await.unwrap(), 1);
+    let mut callers = provider.callers(&tenant.id);
+    callers.extend([
         ("stranger", "gpk_aaaaaaaaaaaa_nobody".to_owned()),
-        ("viewer", of_role("viewer").await),
-        ("editor", of_role("editor").await),
+        ("revoked key", revoked.1),
+        ("expired key", expired.1),
+        ("viewer", made("viewer").await.1),
+        ("editor", made("editor").await.1),
         ("admin", tenant.admin.clone()),
         ("operator", dev.text("/operator_key").to_owned()),
         ("write token", tenant.write_token.clone()),
-    ])
+    ]);
+    callers
 }
 
 /// What a caller is answered before anything else is looked at; none if it is let in.
@@ -52,7 +63,10 @@ fn refusal(role: &str, caller: Option<&str>) -> Option<u16> {
         "operator" => (&["viewer", "editor", "admin", "operator"], &["operator"]),
         other => panic!("no role: {other}"),
     };
+    let caller = caller.map(|caller| if role == "write token" { caller } else { caller.trim_end_matches(" by token") });
     match caller {
+        // Its tenant is as any that is not there.
+        Some("admin of no tenant here") if role != "write token" => Some(404),
         Some(caller) if allowed.contains(&caller) => None,
         Some(caller) if known.contains(&caller) => Some(403),
         _ => Some(401),
@@ -121,11 +135,11 @@ impl Described {
     }
 }
 
-pub async fn every_operation_is_as_its_document_says(dev: &Dev) {
+pub async fn every_operation_is_as_its_document_says(dev: &Dev, provider: &Provider) {
     let http = Client::new();
     let demo = |pointer| dev.text(pointer).to_owned();
     let tenant = Tenant { id: demo("/tenant_id"), admin: demo("/api_key"), write_token: demo("/write_token") };
-    let callers = callers(dev, &http, &tenant).await;
+    let callers = callers(dev, (&http, provider), &tenant).await;
     let mut ids = BTreeSet::new();
     for service in SERVICES {
         let described = Described::fetch(dev, &http, service).await;

@@ -9,11 +9,14 @@ use crate::secret::REDACTED;
 const SECRET_WORDS: [&str; 12] =
     ["url", "urls", "uri", "dsn", "secret", "secrets", "password", "key", "keys", "token", "tokens", "salt"];
 
+/// Settings that have such a word in them and are none: what everybody may read there is read by everybody.
+const PUBLIC: [&str; 1] = ["jwks_url"];
+
 /// Whether the last part of `key` has a word of [`SECRET_WORDS`] in it.
 pub(super) fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
     let name = name.split('[').next().unwrap_or(name);
-    name.split('_').any(|word| SECRET_WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    !PUBLIC.contains(&name) && name.split('_').any(|word| SECRET_WORDS.contains(&word.to_ascii_lowercase().as_str()))
 }
 
 /// All settings as TOML. Texts under a secret's name are printed as `[redacted]`, except empty
@@ -51,7 +54,7 @@ mod tests {
         for key in ["database.url", "bus.url", "keys[0]", "jwt.signing_key", "a.SALT", "api_token"] {
             assert!(is_secret(key), "{key}");
         }
-        for key in ["http.port", "keyboard", "database.pool_size", "monkey", "url.host"] {
+        for key in ["http.port", "keyboard", "database.pool_size", "monkey", "url.host", "identity.jwt.jwks_url"] {
             assert!(!is_secret(key), "{key}");
         }
     }

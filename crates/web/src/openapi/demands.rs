@@ -7,20 +7,20 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 pub enum Demands {
     /// Anybody.
     Nothing,
-    /// A tenant's API key of any role.
+    /// A tenant's credential of any role.
     Viewer,
-    /// A tenant's API key that may change configuration.
+    /// A tenant's credential that may change configuration.
     Editor,
-    /// An operator's key, or an admin's of the tenant that the path names.
+    /// An operator's credential, or an admin's of the tenant that the path names.
     OverTenant,
-    /// An operator's key.
+    /// An operator's credential.
     Operator,
     /// A write token, which may send events and nothing else.
     WriteToken,
 }
 
-/// Each way to present an API key, and each to present a write token.
-const API_KEY: [&str; 2] = ["api_key", "api_key_header"];
+/// Each way to be known as a caller with a role, and each to present a write token.
+const CALLER: [&str; 3] = ["api_key", "api_key_header", "jwt"];
 const WRITE_TOKEN: [&str; 4] = ["write_token", "write_key_header", "write_token_basic", "write_key_query"];
 
 impl Demands {
@@ -46,7 +46,7 @@ impl Demands {
             Self::Operator => &["operator"],
             Self::WriteToken => &[],
         };
-        let ways: &[&str] = if self == Self::WriteToken { &WRITE_TOKEN } else { &API_KEY };
+        let ways: &[&str] = if self == Self::WriteToken { &WRITE_TOKEN } else { &CALLER };
         ways.iter().map(|way| SecurityRequirement::new(*way, roles.iter().copied())).collect()
     }
 
@@ -62,11 +62,9 @@ impl Demands {
         };
         let mut refusals: Vec<(u16, &[&str])> =
             vec![(401, &["invalid_credentials", "missing_credentials"]), (503, &["credentials_unavailable"])];
-        if !forbidden.is_empty() {
-            refusals.push((403, forbidden));
-        }
-        if self == Self::OverTenant {
-            refusals.push((404, &["not_found"]));
+        if self != Self::WriteToken {
+            // A token may name a tenant that is not here.
+            refusals.extend([(403, forbidden), (404, &["not_found"]), (429, &["rate_limited"])]);
         }
         refusals
     }
@@ -98,7 +96,12 @@ impl Demands {
             _ => {
                 let what = "An API key. A tenant's has the role viewer, editor or admin, each of which may do what those \
                     before it may; an operator's is for the installation. `x-goalpost-role` says what an operation demands.";
-                vec![("api_key", bearer("gpk_…", what)), ("api_key_header", header("X-Api-Key", "An API key."))]
+                let token = "A token of the identity provider, where the installation takes them; its claims say tenant and role.";
+                vec![
+                    ("api_key", bearer("gpk_…", what)),
+                    ("api_key_header", header("X-Api-Key", "An API key.")),
+                    ("jwt", bearer("JWT", token)),
+                ]
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod identity;
+mod jwt;
 mod observed;
 mod openapi;
 mod problems;

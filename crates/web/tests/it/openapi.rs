@@ -1,7 +1,7 @@
 //! Operations as routes and as a document; the page that shows it asks nobody but its service.
 
 use goalpost_web::openapi::{About, Api, Demands, Operation, schema};
-use goalpost_web::{AdminPort, Keys, Strict, Viewer, bind};
+use goalpost_web::{AdminPort, Identity, IdentitySettings, RateLimitSettings, Strict, Viewer, bind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -46,9 +46,11 @@ fn api() -> Api {
 
 /// The address of a service with those operations.
 async fn started() -> String {
-    let (api, keys) = (api(), Keys::new(Store::default()));
+    let api = api();
+    let identity = Identity::open(Store::default(), &IdentitySettings::default(), RateLimitSettings::default());
+    let (identity, _) = identity.unwrap();
     let bound = bind(&settings(), AdminPort::new(prometheus::Registry::new()), move |config| {
-        config.app_data(actix_web::web::Data::new(keys.clone()));
+        config.app_data(actix_web::web::Data::new(identity.clone()));
         api.register(config);
     });
     let bound = bound.unwrap();
@@ -79,9 +81,12 @@ async fn an_operation_says_all_that_it_can_answer() {
     let document: Value = serde_json::from_str(api().document()).unwrap();
     let make = &document["paths"]["/things/{name}"]["post"];
     assert_eq!(make["x-goalpost-role"], "viewer");
-    assert_eq!(make["security"], json!([{ "api_key": ["viewer"] }, { "api_key_header": ["viewer"] }]));
+    assert_eq!(
+        make["security"],
+        json!([{ "api_key": ["viewer"] }, { "api_key_header": ["viewer"] }, { "jwt": ["viewer"] }])
+    );
     let statuses: Vec<&String> = make["responses"].as_object().unwrap().keys().collect();
-    assert_eq!(statuses, ["201", "400", "401", "403", "404", "408", "409", "413", "415", "500", "503"]);
+    assert_eq!(statuses, ["201", "400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503"]);
     let conflict = &make["responses"]["409"]["content"]["application/problem+json"]["schema"]["allOf"];
     assert_eq!(conflict[0]["$ref"], "#/components/schemas/Problem");
     assert_eq!(conflict[1]["properties"]["code"]["enum"], json!(["thing_exists"]));

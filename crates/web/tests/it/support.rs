@@ -12,15 +12,15 @@ use domain::ids::TenantId;
 use domain::outbox::{BoxError, BoxFuture};
 use goalpost_web::secret::{Minted, Prefix, mint};
 use goalpost_web::{
-    Admin, AdminPort, Caller, Editor, HttpSettings, KeyStore, Keys, Operator, Page, Problem, Role, StoredKey, Strict,
-    Viewer, access, bind, body,
+    Admin, AdminPort, Caller, Editor, HttpSettings, Identity, IdentitySettings, KeyStore, Operator, Page, Problem,
+    Role, StoredKey, Strict, TenantStore, Viewer, access, bind, body,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 /// The store of keys: in memory, countable, and it can go away.
@@ -68,6 +68,18 @@ impl KeyStore for Store {
     }
 }
 
+/// The tenant `acme` and no other.
+impl TenantStore for Store {
+    fn knows<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<bool, BoxError>> {
+        Box::pin(async move {
+            if self.0.away.load(Ordering::SeqCst) {
+                return Err("the database is away".into());
+            }
+            Ok(tenant.as_str() == "acme")
+        })
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Thing {
@@ -85,6 +97,7 @@ pub struct Service {
     pub http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     pub served: JoinHandle<std::io::Result<()>>,
+    _kept: JoinSet<()>,
 }
 
 pub fn settings() -> HttpSettings {
@@ -96,8 +109,13 @@ pub async fn start() -> Service {
 }
 
 pub async fn start_with(settings: HttpSettings) -> Service {
+    start_known_by(settings, &IdentitySettings::default()).await
+}
+
+/// With other ways to be known.
+pub async fn start_known_by(settings: HttpSettings, known_by: &IdentitySettings) -> Service {
     let (store, ready) = (Store::default(), Arc::new(AtomicBool::new(true)));
-    let keys = Keys::new(store.clone());
+    let (identity, keeper) = Identity::open(store.clone(), known_by, settings.rate_limit).unwrap();
     let (first, second) = (Arc::clone(&ready), Arc::clone(&ready));
     let admin = AdminPort::new(prometheus::default_registry().clone())
         .check("life", move || first.load(Ordering::SeqCst))
@@ -110,12 +128,14 @@ pub async fn start_with(settings: HttpSettings) -> Service {
                 true
             })
         });
-    let bound = bind(&settings, admin, move |config| routes(config, &keys)).unwrap();
+    let bound = bind(&settings, admin, move |config| routes(config, &identity)).unwrap();
     let (url, admin_url) = (bound.url.clone(), bound.admin_url.clone());
     let (stop, stopped) = oneshot::channel::<()>();
     let served = tokio::spawn(bound.run(async { drop(stopped.await) }));
+    let mut kept = JoinSet::new();
+    kept.spawn(keeper.run(std::future::pending()));
     let http = reqwest::Client::new();
-    Service { url, admin_url, store, ready, http, stop: Some(stop), served }
+    Service { url, admin_url, store, ready, http, stop: Some(stop), served, _kept: kept }
 }
 
 impl Service {
@@ -179,9 +199,9 @@ pub async fn raw(service: &Service, head: &str) -> TcpStream {
     stream
 }
 
-fn routes(config: &mut ServiceConfig, keys: &Keys) {
+fn routes(config: &mut ServiceConfig, identity: &Identity) {
     config
-        .app_data(Data::new(keys.clone()))
+        .app_data(Data::new(identity.clone()))
         .route("/things/{id}", web::get().to(thing))
         .route("/strict", web::post().to(strict))
         .route("/small", web::post().to(small))

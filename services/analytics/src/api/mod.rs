@@ -4,18 +4,18 @@ pub mod ranking;
 pub mod statistics;
 
 use crate::kept::Kept;
-use crate::limit::Limit;
 use crate::ranking::OfTenant;
 use crate::statistics::OfWorkflow;
-use actix_web::web::{Data, ServiceConfig};
-use web::Keys;
-use web::openapi::{About, Api as OpenApi};
+use actix_web::web::Data;
+use actix_web::web::ServiceConfig;
+use web::Identity;
+use web::openapi::{About, Api};
 
 /// What the handlers lean on.
-pub struct Api {
-    pub statistics: Kept<OfWorkflow>,
-    pub rankings: Kept<OfTenant>,
-    pub limit: Limit,
+#[derive(Clone)]
+pub struct Answers {
+    pub statistics: Data<Kept<OfWorkflow>>,
+    pub rankings: Data<Kept<OfTenant>>,
 }
 
 const ABOUT: About = About {
@@ -26,12 +26,15 @@ const ABOUT: About = About {
 };
 
 /// Every operation of this service.
-pub fn operations() -> OpenApi {
-    OpenApi::new(ABOUT, vec![statistics::operation(), ranking::operation()])
+pub fn operations() -> Api {
+    Api::new(ABOUT, vec![statistics::operation(), ranking::operation()])
 }
 
 /// Puts the routes in place, and what their handlers work with.
-pub fn routes(config: &mut ServiceConfig, operations: &OpenApi, api: &Data<Api>, keys: &Keys) {
-    config.app_data(api.clone()).app_data(Data::new(keys.clone()));
+pub fn routes(config: &mut ServiceConfig, operations: &Api, answers: &Answers, identity: &Identity) {
+    config
+        .app_data(answers.statistics.clone())
+        .app_data(answers.rankings.clone())
+        .app_data(Data::new(identity.clone()));
     operations.register(config);
 }

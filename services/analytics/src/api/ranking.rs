@@ -1,7 +1,7 @@
 //! `GET /api/v1/analytics/workflows`.
 
-use crate::api::Api;
 use crate::api::statistics::{Times, span, times};
+use crate::kept::Kept;
 use crate::ranking::{OfTenant, Place};
 use crate::store::ranking::{Ranked, Ranking};
 use actix_web::web::{Data, Json, Query};
@@ -83,20 +83,18 @@ pub fn operation() -> Operation {
         .paged()
         .answers::<Answer>(200, "The workflows, the best first.", example())
         .refuses(400, &["invalid_timestamp", "invalid_value"])
-        .refuses(429, &["rate_limited"])
         .refuses(503, &["database_unavailable"])
 }
 
 /// Answers from memory, or counts.
 async fn read(
     By(viewer, (asked, page)): By<Viewer, (Query<Asked>, Page)>,
-    api: Data<Api>,
+    rankings: Data<Kept<OfTenant>>,
 ) -> Result<Json<Answer>, Problem> {
-    api.limit.take(&viewer.caller.key_id)?;
     let span = span(asked.from.as_deref(), asked.to.as_deref())?;
     let after = page.cursor.as_ref().map(place).transpose()?;
     let question = OfTenant { tenant: viewer.tenant, span };
-    let ranking = api.rankings.to(question, asked.fresh).await.map_err(|error| error.problem())?;
+    let ranking = rankings.to(question, asked.fresh).await.map_err(|error| error.problem())?;
     Ok(Json(answer(&ranking, &page, after)))
 }
 

@@ -1,7 +1,6 @@
 //! `GET /api/v1/workflows/{id}/goals/stats`.
 
-use crate::api::Api;
-use crate::kept::Span;
+use crate::kept::{Kept, Span};
 use crate::statistics::OfWorkflow;
 use crate::store::reached::{Reached, TimeToGoal};
 use crate::store::statistics::Statistics;
@@ -128,22 +127,20 @@ pub fn operation() -> Operation {
         .asks("fresh", schema::flag(), "Count anew.")
         .answers::<Answer>(200, "The statistics.", example())
         .refuses(400, &["invalid_timestamp", "invalid_value"])
-        .refuses(429, &["rate_limited"])
         .refuses(503, &["database_unavailable"])
 }
 
 /// Answers from the cache, or counts.
 async fn read(
     By(viewer, (workflow, asked)): By<Viewer, (Path<WorkflowId>, Query<Asked>)>,
-    api: Data<Api>,
+    answers: Data<Kept<OfWorkflow>>,
 ) -> Result<Json<Answer>, Problem> {
-    api.limit.take(&viewer.caller.key_id)?;
     let question = OfWorkflow {
         tenant: viewer.tenant,
         workflow: *workflow,
         span: span(asked.from.as_deref(), asked.to.as_deref())?,
     };
-    let statistics = api.statistics.to(question, asked.fresh).await.map_err(|error| error.problem())?;
+    let statistics = answers.to(question, asked.fresh).await.map_err(|error| error.problem())?;
     Ok(Json(answer(*workflow, &statistics)))
 }
 

@@ -15,7 +15,7 @@ use pg::Db;
 use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use web::openapi::{About, Api, Operation};
-use web::{Keys, Page, Problem};
+use web::{Identity, Page, Problem};
 
 use crate::metrics::Metrics;
 
@@ -61,8 +61,8 @@ pub fn operations() -> Api {
 }
 
 /// Puts the routes in place, and what their handlers work with.
-pub fn routes(config: &mut ServiceConfig, api: &Api, app: &App, keys: &Keys) {
-    config.app_data(Data::new(app.clone())).app_data(Data::new(keys.clone()));
+pub fn routes(config: &mut ServiceConfig, api: &Api, app: &App, identity: &Identity) {
+    config.app_data(Data::new(app.clone())).app_data(Data::new(identity.clone()));
     api.register(config);
 }
 

@@ -29,15 +29,20 @@ pub struct Service {
 impl Service {
     /// Without a broker.
     pub async fn start() -> Self {
-        Self::run(None).await
+        Self::run(None, web::IdentitySettings::default()).await
+    }
+
+    /// Without a broker, with other ways to be known.
+    pub async fn known_by(identity: web::IdentitySettings) -> Self {
+        Self::run(None, identity).await
     }
 
     /// With a broker of its own.
     pub async fn with_bus() -> Self {
-        Self::run(Some(Vhost::create().await.unwrap())).await
+        Self::run(Some(Vhost::create().await.unwrap()), web::IdentitySettings::default()).await
     }
 
-    async fn run(vhost: Option<Vhost>) -> Self {
+    async fn run(vhost: Option<Vhost>, identity: web::IdentitySettings) -> Self {
         let database = Database::create().await.unwrap();
         let (a, b) = (database.seed_tenant("a").await.unwrap(), database.seed_tenant("b").await.unwrap());
         let operator_key = database.seed_operator().await.unwrap();
@@ -49,6 +54,7 @@ impl Service {
                 announce_file: Some(announced.clone()),
                 ..web::HttpSettings::default()
             },
+            identity,
             life: Life::default(),
             telemetry: runtime::Telemetry::default(),
             database: database.settings("goals"),

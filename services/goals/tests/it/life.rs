@@ -57,6 +57,7 @@ async fn a_database_that_is_not_as_it_must_be_ends_the_service() {
     service.execute("ALTER TABLE goals.goals NO FORCE ROW LEVEL SECURITY").await;
     let settings = goalpost_goals::Settings {
         http: web::HttpSettings { port: 0, admin_port: 0, ..web::HttpSettings::default() },
+        identity: web::IdentitySettings::default(),
         life: runtime::Life::default(),
         telemetry: runtime::Telemetry::default(),
         database: service.database.settings("goals"),

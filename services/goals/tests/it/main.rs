@@ -17,4 +17,5 @@ mod refusals;
 mod roles;
 mod statements;
 mod tenants;
+mod tokens;
 mod workflows;

@@ -63,6 +63,7 @@ fn described(operation: Operation) -> Operation {
         .refuses(408, &["body_too_slow"])
         .refuses(413, &["body_too_large"])
         .refuses(415, &["unsupported_content_encoding", "unsupported_content_type"])
+        .refuses(429, &["rate_limited"])
         .refuses(503, &["overloaded", "storage_unavailable"])
 }
 

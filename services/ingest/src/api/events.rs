@@ -1,5 +1,7 @@
 //! `POST /api/v1/events`: a batch of events, one verdict for each.
 
+use std::num::NonZeroU32;
+
 use ::web::Problem;
 use ::web::access::{note, traceparent};
 use actix_web::http::header;
@@ -35,7 +37,7 @@ pub async fn post(
     api: Data<Api>,
 ) -> Result<HttpResponse, Problem> {
     let token = credential::presented(&request, parameters.write_key.as_deref())?;
-    let tenant = api.senders.authenticate(&token).await?;
+    let (token_id, tenant) = api.senders.authenticate(&token).await?;
     note(&request, "tenant", &tenant.tenant_id);
     check_content_type(&request)?;
     if !api.door.intake.has_room() {
@@ -45,6 +47,8 @@ pub async fn post(
     note(&request, "bytes", body.len());
     let room = api.door.intake.reserve(body.len()).map_err(|_| Error::Busy)?;
     let submission = body::split(&body).map_err(Error::UnusableBody)?;
+    let count = u32::try_from(submission.events.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    api.limit.take(&token_id, count).await?;
     let raw_events = submission.events.iter().map(|raw| raw.get());
     let admitted = api.door.admit(&tenant, submission.sent_at, &submission.defaults, raw_events);
     let admitted = admitted.in_trace(traceparent(&request).as_deref());

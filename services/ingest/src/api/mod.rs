@@ -8,9 +8,9 @@ mod events;
 
 use std::sync::Arc;
 
-use ::web::Problem;
 use ::web::body::Limits;
 use ::web::openapi::Api as OpenApi;
+use ::web::{Problem, RateLimit};
 use actix_web::web::{self, ServiceConfig};
 
 use crate::door::Door;
@@ -24,6 +24,8 @@ pub struct Api {
     pub door: Arc<Door>,
     pub senders: Arc<Senders>,
     pub body: Limits,
+    /// Of events, by write token.
+    pub limit: RateLimit,
 }
 
 /// Every operation of this service.

@@ -117,3 +117,21 @@ async fn a_token_speaks_for_its_own_tenant_only() {
     assert_eq!(statuses, ["accepted", "tenant_mismatch", "tenant_mismatch"]);
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_token_are_limited_and_those_of_another_are_not() {
+    let world = World::with(|settings| settings.http.rate_limit.per_minute = 5).await;
+    let batch = |count: usize| (0..count).map(|_| view(&id())).collect::<Vec<_>>();
+    assert_eq!(world.post(&batch(4)).await.status, 200);
+    let refused = batch(2);
+    let answer = world.post(&refused).await;
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (429, Some("rate_limited")));
+    let seconds: u32 = answer.retry_after.unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    let other = world.database.seed_tenant("other").await.unwrap();
+    let body = json!({ "events": refused }).to_string();
+    assert_eq!(world.post_as(&other.write_token, &body).await.status, 200);
+    let stored: i64 = world.value("SELECT count(*) FROM ingest.events_raw WHERE tenant_id = 'demo'", &[]).await;
+    assert_eq!(stored, 4, "nothing of the refused request was stored");
+    world.stop().await;
+}

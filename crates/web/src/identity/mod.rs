@@ -1,6 +1,10 @@
-//! Who calls: API keys (`gpk_…`), their roles, and the extractors by which a handler demands one.
+//! Who calls: API keys (`gpk_…`) and tokens of an identity provider (JWT), their roles, and the extractors by which a handler
+//! demands one.
+
+mod keys;
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,72 +13,105 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use domain::ids::TenantId;
 
-use crate::secret::{self, Prefix, Presented};
-use crate::{Lookup, LookupLimits, Problem, access};
+use crate::jwt::{Jwt, Keeper};
+use crate::{IdentitySettings, Lookup, LookupLimits, Problem, RateLimit, RateLimitSettings, access};
 
-pub use domain::credential::{KeyStore, Role, StoredKey, UnknownRole};
+pub use domain::credential::{KeyStore, Role, StoredKey, TenantStore, UnknownRole};
+pub use keys::Keys;
 
-/// The keys of a service, with a short memory. Put it into `app_data` as `web::Data<Keys>`.
+/// How callers are known, and how often each may ask. Put it into `app_data` as `web::Data<Identity>`.
 #[derive(Clone)]
-pub struct Keys {
-    lookup: Lookup<StoredKey>,
+pub struct Identity {
+    keys: Keys,
+    jwt: Option<Jwt>,
+    tenants: Lookup<()>,
+    limit: RateLimit,
 }
 
-impl Keys {
-    /// Looks up in `store`, and remembers for at most 4 s.
-    pub fn new(store: impl KeyStore) -> Self {
-        Self::with_limits(store, LookupLimits::default())
-    }
-
-    /// As [`Keys::new`], with other bounds.
-    pub fn with_limits(store: impl KeyStore, limits: LookupLimits) -> Self {
-        let store = Arc::new(store);
-        let lookup = Lookup::new(limits, move |id: String| {
-            let store = Arc::clone(&store);
-            Box::pin(async move { store.find(&id).await })
-        });
-        Self { lookup }
-    }
-
-    /// Who presents this credential.
+impl Identity {
+    /// Looks up keys and tenants in `store`. The keeper has to run on the main runtime: it fetches the identity provider's keys.
     ///
     /// # Errors
-    /// 401 `invalid_credentials` for everything that is not a live key, with one body for all; 503
-    /// when the store is away.
+    /// Settings that contradict each other, or a client that cannot be made; one sentence.
+    pub fn open(
+        store: impl KeyStore + TenantStore + Clone,
+        settings: &IdentitySettings,
+        limit: RateLimitSettings,
+    ) -> std::io::Result<(Self, Keeper)> {
+        let (jwt, keeper) = Jwt::open(&settings.jwt)?;
+        let known = Arc::new(store.clone());
+        let tenants = Lookup::new(LookupLimits::default(), move |tenant: String| {
+            let known = Arc::clone(&known);
+            Box::pin(async move { Ok(known.knows(&TenantId::parse(&tenant)?).await?.then_some(())) })
+        });
+        Ok((Self { keys: Keys::new(store), jwt, tenants, limit: RateLimit::new(limit) }, keeper))
+    }
+
+    /// Who presents this credential, counted against the caller's limit.
+    ///
+    /// # Errors
+    /// 401 `invalid_credentials` for everything that is no live key and no good token, with one body for all; 404 for a token
+    /// whose tenant is not here; 429 `rate_limited`; 503 `credentials_unavailable` when somebody who has to be asked is away.
     pub async fn caller(&self, credential: &str) -> Result<Caller, Problem> {
-        let presented =
-            Presented::parse(credential).filter(|presented| presented.prefix == Prefix::ApiKey).ok_or_else(invalid)?;
-        let stored = self.lookup.get(&presented.id).await?;
-        // An unknown id is compared with something too, so that it takes as long.
-        let hash = stored.as_ref().map_or([0; 32], |stored| stored.hash);
-        let same = secret::verify(&presented.hash, &hash);
-        match stored {
-            Some(StoredKey { tenant, role, .. }) if same => Ok(Caller { key_id: presented.id, tenant, role }),
-            _ => Err(invalid()),
+        // No key has a dot in it, and every token has two.
+        let caller = match &self.jwt {
+            Some(jwt) if credential.contains('.') => self.here(jwt.caller(credential).await?).await?,
+            _ => self.keys.caller(credential).await?,
+        };
+        self.limit.take(&caller.counted(), NonZeroU32::MIN).await?;
+        Ok(caller)
+    }
+
+    /// The caller, if the tenant that its token names is one of this installation.
+    async fn here(&self, caller: Caller) -> Result<Caller, Problem> {
+        match &caller.tenant {
+            Some(tenant) if self.tenants.get(tenant.as_str()).await?.is_none() => Err(Problem::not_found()),
+            _ => Ok(caller),
         }
     }
 }
 
-fn invalid() -> Problem {
+/// What every credential that is not valid is answered.
+pub(crate) fn invalid() -> Problem {
     Problem::unauthorized("invalid_credentials", "the credential is not valid")
 }
 
-/// Somebody with a live key. As an extractor it takes any role; see [`Viewer`], [`Editor`], [`Admin`]
+/// By what a caller is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// An API key, by its public id.
+    Key(String),
+    /// A token of the identity provider, by its subject.
+    Token(String),
+}
+
+/// Somebody with a live key or a good token. As an extractor it takes any role; see [`Viewer`], [`Editor`], [`Admin`]
 /// and [`Operator`] for the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The key's public id.
-    pub key_id: String,
-    /// The key's tenant; none for operators.
+    /// By what it is known.
+    pub credential: Credential,
+    /// Its tenant; none for operators.
     pub tenant: Option<TenantId>,
-    /// The key's role.
+    /// Its role.
     pub role: Role,
 }
 
 impl Caller {
     /// The caller as the audit log names it.
     pub fn actor(&self) -> String {
-        format!("key:{}", self.key_id)
+        match &self.credential {
+            Credential::Key(id) => format!("key:{id}"),
+            Credential::Token(subject) => format!("jwt:{subject}"),
+        }
+    }
+
+    /// The bucket that its requests are taken from: a subject has one in each tenant.
+    fn counted(&self) -> String {
+        match (&self.credential, &self.tenant) {
+            (Credential::Token(_), Some(tenant)) => format!("{} {tenant}", self.actor()),
+            _ => self.actor(),
+        }
     }
 
     /// The tenant in which the caller has at least `least`.
@@ -83,7 +120,7 @@ impl Caller {
     /// 403 `tenant_key_required` for operators, `role_too_low` for lower roles.
     pub fn in_tenant(&self, least: Role) -> Result<TenantId, Problem> {
         let Some(tenant) = &self.tenant else {
-            let message = "this needs a tenant's API key, not an operator's";
+            let message = "this needs a tenant's credential, not an operator's";
             return Err(Problem::forbidden("tenant_key_required", message));
         };
         if self.role < least {
@@ -101,7 +138,7 @@ impl Caller {
         if self.role == Role::Operator && self.tenant.is_none() {
             return Ok(());
         }
-        Err(Problem::forbidden("operator_key_required", "this needs an operator's API key"))
+        Err(Problem::forbidden("operator_key_required", "this needs an operator's credential"))
     }
 
     /// For routes that name their tenant: demands an operator, or somebody with at least `least` in
@@ -127,23 +164,26 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let Some(keys) = request.app_data::<web::Data<Keys>>() else {
-                tracing::error!("a route demands a key, but there is no web::Data<Keys>");
+            let Some(identity) = request.app_data::<web::Data<Identity>>() else {
+                tracing::error!("a route demands a caller, but there is no web::Data<Identity>");
                 return Err(Problem::internal());
             };
             let credential = credential(request.headers())?;
-            let caller = keys.caller(credential.ok_or_else(missing)?).await?;
+            let caller = identity.caller(credential.ok_or_else(missing)?).await?;
             if let Some(tenant) = &caller.tenant {
                 access::note(&request, "tenant", tenant);
             }
-            access::note(&request, "key", &caller.key_id);
+            match &caller.credential {
+                Credential::Key(id) => access::note(&request, "key", id),
+                Credential::Token(subject) => access::note(&request, "subject", subject),
+            }
             Ok(caller)
         })
     }
 }
 
 fn missing() -> Problem {
-    let message = "an API key is needed, as `Authorization: Bearer gpk_…` or `X-Api-Key`";
+    let message = "a credential is needed, as `Authorization: Bearer …` or `X-Api-Key`";
     Problem::unauthorized("missing_credentials", message)
 }
 
@@ -206,7 +246,7 @@ tenant_role!(
     Admin
 );
 
-/// Demands an operator's key.
+/// Demands an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     /// The caller.
