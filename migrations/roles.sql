@@ -43,6 +43,8 @@ BEGIN
 
     -- pg_dump must fail rather than dump half, so the backup role sees every row; it may only read.
     ALTER ROLE goalpost_backup BYPASSRLS;
+    -- It inherits what it is granted below: without that the grant lets it read nothing.
+    ALTER ROLE goalpost_backup INHERIT;
     ALTER ROLE goalpost_backup SET default_transaction_read_only = on;
     GRANT pg_read_all_data TO goalpost_backup;
 

@@ -1,6 +1,7 @@
 //! The `goalpost` command: one file per subcommand.
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod credentials;
 mod database;
 mod dead_letters;
@@ -55,6 +56,8 @@ enum Command {
     Key(key::Args),
     /// Look at messages that were given up; give them again, or throw them away
     DeadLetters(dead_letters::Args),
+    /// Find out whether anybody has changed the audit log
+    Audit(audit::Args),
     /// Clean up after a `dev` that was killed (started by it, not by people)
     #[command(name = devstack::guard::COMMAND, hide = true)]
     DevGuard {
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Token(args) => wait_for(token::main(&args)),
         Command::Key(args) => wait_for(key::main(&args)),
         Command::DeadLetters(args) => wait_for(dead_letters::main(&args)),
+        Command::Audit(args) => wait_for(audit::main(&args)),
         Command::DevGuard { mark } => Ok(devstack::guard::main(&mark)),
     };
     result.unwrap_or_else(|error| {

@@ -37,7 +37,7 @@ pub async fn activate(
                 goals::start_counting(change.tx, change.tenant(), id, catch_up).await?;
             }
             let after = workflows::set_status(change.tx, change.tenant(), id, status, begins).await?;
-            record(change, "workflow.activated", &before, &after).await?;
+            record(change, "workflow.activated", &before, &after)?;
             change.tell(&activated(change, &after, &goals_of, catch_up)).await?;
             Ok((after, true))
         })
@@ -56,7 +56,7 @@ pub async fn pause(db: &Db, author: &Author, id: WorkflowId) -> Result<Workflow,
                 return Ok(before);
             };
             let after = workflows::set_status(change.tx, change.tenant(), id, status, false).await?;
-            record(change, "workflow.paused", &before, &after).await?;
+            record(change, "workflow.paused", &before, &after)?;
             Ok(after)
         })
     })
@@ -72,7 +72,7 @@ pub async fn deactivate(db: &Db, author: &Author, id: WorkflowId) -> Result<Work
                 return Ok(before);
             };
             let after = workflows::set_status(change.tx, change.tenant(), id, status, false).await?;
-            record(change, "workflow.deactivated", &before, &after).await?;
+            record(change, "workflow.deactivated", &before, &after)?;
             let fact = WorkflowDeactivated {
                 tenant_id: change.tenant().clone(),
                 workflow_id: id,
@@ -102,8 +102,9 @@ async fn check_goals(change: &Change<'_>, goals_of: &[Goal]) -> Result<(), Error
     Ok(())
 }
 
-async fn record(change: &Change<'_>, action: &'static str, before: &Workflow, after: &Workflow) -> Result<(), Error> {
-    change.record(&[entry(action, (OBJECT, after.id.to_string()), Some(before), Some(after))?]).await
+fn record(change: &Change<'_>, action: &'static str, before: &Workflow, after: &Workflow) -> Result<(), Error> {
+    change.record([entry(action, (OBJECT, after.id.to_string()), Some(before), Some(after))?]);
+    Ok(())
 }
 
 /// What the bus is told of an activation: the fact, and with `catch_up` the evaluator's work.

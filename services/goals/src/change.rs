@@ -1,8 +1,7 @@
-//! A change of a tenant's configuration: one transaction that holds the change, its audit rows and what is told about it, and
+//! A change of a tenant's configuration: one transaction that holds the change, what is told about it and its audit rows, and
 //! raises the tenant's epoch as its last statement if anything changed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::ids::TenantId;
 use domain::outbox::{BoxFuture, NewMessage};
@@ -27,7 +26,7 @@ pub struct Change<'t> {
     pub tx: &'t Tx,
     pub author: &'t Author,
     db: &'t Db,
-    changed: AtomicBool,
+    noted: Mutex<Vec<NewEntry>>,
 }
 
 impl Change<'_> {
@@ -35,19 +34,27 @@ impl Change<'_> {
         &self.author.tenant
     }
 
-    /// Notes what was changed. Without a note nothing counts as changed.
-    pub async fn record(&self, entries: &[NewEntry]) -> Result<(), Error> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        audit::insert(self.tx, self.tenant(), &self.author.actor, entries).await?;
-        self.changed.store(true, Relaxed);
-        Ok(())
+    /// Notes what was changed, for the audit log. Without a note nothing counts as changed.
+    pub fn record(&self, entries: impl IntoIterator<Item = NewEntry>) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).extend(entries);
     }
 
     /// Lets the bus know, once this has committed.
     pub async fn tell(&self, messages: &[NewMessage]) -> Result<(), Error> {
         Ok(self.db.add_to_outbox(self.tx, messages).await?)
+    }
+
+    /// Writes what was noted and raises the epoch. The tenant's epoch and the head of its audit log are held from here to the
+    /// commit, in this order in every change: a writer of the directory holds the epoch already.
+    async fn end(self) -> Result<(), Error> {
+        let noted = self.noted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let Author { tenant, actor, .. } = self.author;
+        epochs::lock(self.tx, tenant).await?;
+        audit::insert(self.tx, tenant, actor, &noted).await?;
+        Ok(epochs::raise(self.tx, tenant).await?)
     }
 }
 
@@ -63,11 +70,9 @@ where
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (db, author, work) = &*shared;
-            let change = Change { tx, author, db, changed: AtomicBool::new(false) };
+            let change = Change { tx, author, db, noted: Mutex::default() };
             let value = work(&change).await?;
-            if change.changed.load(Relaxed) {
-                epochs::raise(tx, &author.tenant).await?;
-            }
+            change.end().await?;
             Ok(value)
         })
     })

@@ -161,7 +161,7 @@ pub async fn delete(db: &Db, author: &Author, workflow_id: WorkflowId, id: GoalI
             let mut gone = goals_of.pop().ok_or(Error::NotFound)?;
             let before = gone.clone();
             (gone.version, gone.updated_at) = goals::delete(change.tx, change.tenant(), id).await?;
-            change.record(&[entry("goal.deleted", (OBJECT, id.to_string()), Some(&before), None)?]).await?;
+            change.record([entry("goal.deleted", (OBJECT, id.to_string()), Some(&before), None)?]);
             tell(change, &gone, GoalChange::Deleted).await
         })
     })
@@ -243,7 +243,7 @@ async fn finish(change: &Change<'_>, before: Option<&Goal>, after: &Goal) -> Res
         Some(_) => ("goal.updated", GoalChange::Updated),
     };
     let object = (OBJECT, after.id.to_string());
-    change.record(&[entry(action, object, before, Some(after))?]).await?;
+    change.record([entry(action, object, before, Some(after))?]);
     tell(change, after, what).await
 }
 

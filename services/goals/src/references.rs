@@ -38,7 +38,7 @@ pub async fn put(db: &Db, author: &Author, references: Vec<NewReference>) -> Res
                 let action = if before.is_some() { "reference.updated" } else { "reference.created" };
                 entries.push(entry(action, object(&key), before, after)?);
             }
-            change.record(&entries).await?;
+            change.record(entries);
             there.extend(put);
             Ok(keys.iter().filter_map(|key| there.get(key).cloned()).collect())
         })
@@ -83,7 +83,8 @@ pub async fn delete(db: &Db, author: &Author, key: Key) -> Result<(), Error> {
         Box::pin(async move {
             epochs::lock(change.tx, change.tenant()).await?;
             let before = directory::delete(change.tx, change.tenant(), &key).await?.ok_or(Error::NotFound)?;
-            change.record(&[entry("reference.deleted", object(&key), Some(&before), None)?]).await
+            change.record([entry("reference.deleted", object(&key), Some(&before), None)?]);
+            Ok(())
         })
     })
     .await

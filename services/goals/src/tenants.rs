@@ -149,7 +149,7 @@ pub async fn edit(db: &Db, author: &Author, patch: TenantPatch) -> Result<Tenant
             }
             let after = tenants::update(change.tx, tenant, name.as_deref(), &settings).await?;
             let object = (OBJECT, tenant.to_string());
-            change.record(&[entry("tenant.updated", object, Some(&before), Some(&after))?]).await?;
+            change.record([entry("tenant.updated", object, Some(&before), Some(&after))?]);
             Ok(after)
         })
     })

@@ -22,7 +22,7 @@ pub async fn create(db: &Db, author: &Author, content: Content) -> Result<Workfl
         Box::pin(async move {
             let (id, content) = &*shared;
             let made = workflows::insert(change.tx, change.tenant(), *id, content, &change.author.actor).await?;
-            change.record(&[entry("workflow.created", (OBJECT, id.to_string()), None, Some(&made))?]).await?;
+            change.record([entry("workflow.created", (OBJECT, id.to_string()), None, Some(&made))?]);
             Ok(made)
         })
     })
@@ -80,7 +80,7 @@ pub async fn edit(db: &Db, author: &Author, id: WorkflowId, patch: WorkflowPatch
             }
             let after = workflows::update(change.tx, change.tenant(), id, &content).await?;
             let object = (OBJECT, id.to_string());
-            change.record(&[entry("workflow.updated", object, Some(&before), Some(&after))?]).await?;
+            change.record([entry("workflow.updated", object, Some(&before), Some(&after))?]);
             Ok(after)
         })
     })

@@ -1,6 +1,7 @@
 //! The `goalpost` command against real servers that it starts itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod audit;
 mod broker;
 mod dead_letters;
 mod demo;

@@ -39,6 +39,8 @@ async fn mutants(client: &Client) -> Vec<Mutant> {
             |statement: String, latent: bool| mutants.push(Mutant { relation: relation.clone(), statement, latent });
         // No role of a service has a right on a partition itself, so what its policies do for them never shows.
         let for_services = is_partition && policy != "system_rows";
+        // The trigger of the audit log cannot take the head of another tenant's chain: a second lock on what is written.
+        let written = written && relation != "goals.audit";
         add(format!("DROP POLICY {policy} ON {relation}"), for_services);
         if !permissive {
             add(format!("ALTER POLICY {policy} ON {relation} USING (true)"), for_services || !read);

@@ -1,4 +1,5 @@
-//! `goals.audit`: who changed what and when, with the object before and after. Only ever added to.
+//! `goals.audit`: who changed what and when, with the object before and after. Only ever added to; time, number and hashes are given by
+//! the database, which holds the head of the tenant's chain from here to the commit.
 
 use domain::ids::TenantId;
 use pg::{Error, Row, Tx};
@@ -23,9 +24,8 @@ pub struct NewEntry {
 /// One change, as it is read.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Entry {
-    #[serde(skip)]
-    #[schema(ignore)]
-    pub id: i64,
+    /// 1, 2, 3 … within the tenant.
+    pub seq: i64,
     #[serde(with = "domain::time_format")]
     pub at: OffsetDateTime,
     /// Who did it: `key:` and the id of an API key, `jwt:` and the subject of a token, or `bootstrap`.
@@ -40,10 +40,12 @@ pub struct Entry {
     /// The object as it became; null where there is none.
     #[schema(schema_with = schema::object_or_null)]
     pub after: Option<Box<RawValue>>,
+    /// SHA-256 over the entry and the hash of the one before it, in hexadecimal.
+    pub hash: String,
 }
 
 const INSERT: &str = "INSERT INTO goals.audit (tenant_id, actor, action, object_type, object_id, before, after) \
-     SELECT $1, $2, n.action, n.object_type, n.object_id, n.before::jsonb, n.after::jsonb \
+     SELECT $1, $2, n.action, n.object_type, n.object_id, n.before::json, n.after::json \
      FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY \
      AS n (action, object_type, object_id, before, after, ordinal) ORDER BY n.ordinal";
 
@@ -59,11 +61,11 @@ pub async fn insert(tx: &Tx, tenant: &TenantId, actor: &str, entries: &[NewEntry
         .map(drop)
 }
 
-const LIST: &str = "SELECT id, at, actor, action, object_type, object_id, before::text, after::text FROM goals.audit \
-     WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+const LIST: &str = "SELECT seq, at, actor, action, object_type, object_id, before::text, after::text, encode(hash, 'hex') FROM goals.audit \
+     WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
 
-const LIST_OF_OBJECT: &str = "SELECT id, at, actor, action, object_type, object_id, before::text, after::text FROM goals.audit \
-     WHERE tenant_id = $1 AND object_id = $4 AND id < $2 ORDER BY id DESC LIMIT $3";
+const LIST_OF_OBJECT: &str = "SELECT seq, at, actor, action, object_type, object_id, before::text, after::text, encode(hash, 'hex') FROM goals.audit \
+     WHERE tenant_id = $1 AND object_id = $4 AND seq < $2 ORDER BY seq DESC LIMIT $3";
 
 /// Entries older than `below`, newest first; those of one object, or all.
 pub async fn list(
@@ -86,7 +88,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         raw.map_err(|error| Error::Decode(error.to_string()))
     };
     Ok(Entry {
-        id: row.try_get(0)?,
+        seq: row.try_get(0)?,
         at: row.try_get(1)?,
         actor: row.try_get(2)?,
         action: row.try_get(3)?,
@@ -94,5 +96,6 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         object_id: row.try_get(5)?,
         before: object(row.try_get(6)?)?,
         after: object(row.try_get(7)?)?,
+        hash: row.try_get(8)?,
     })
 }

@@ -15,14 +15,15 @@ pub async fn insert(tx: &Tx, tenant: &TenantId) -> Result<(), Error> {
 
 const LOCK: &str = "SELECT epoch FROM goals.epochs WHERE tenant_id = $1 FOR UPDATE";
 
-/// Makes the writers of a tenant's directory go one after another, so that what is read before a write is what was there.
+/// Holds the tenant's epoch to the end of the transaction. Whoever takes it first, as writers of the directory do, reads what was
+/// there before the write.
 pub async fn lock(tx: &Tx, tenant: &TenantId) -> Result<(), Error> {
     tx.query(LOCK, &[&tenant.as_str()]).await.map(drop)
 }
 
 const RAISE: &str = "UPDATE goals.epochs SET epoch = epoch + 1 WHERE tenant_id = $1";
 
-/// The last statement of a change: it holds the row from here to the commit, and every change of the tenant waits for it.
+/// The last statement of a change, which holds the row: every change of the tenant waits for it.
 pub async fn raise(tx: &Tx, tenant: &TenantId) -> Result<(), Error> {
     tx.execute(RAISE, &[&tenant.as_str()]).await.map(drop)
 }

@@ -61,6 +61,54 @@ async fn every_change_is_there_with_before_and_after() {
     assert_eq!(log(&service, &goal).await.pop().unwrap()["after"], json!(null));
 }
 
+/// Rows that do not follow from the one before, or are not what was hashed; and heads that are not the last row's.
+const BROKEN: &str = "SELECT (SELECT count(*) FROM (
+        SELECT a AS entry, row_number() OVER chain AS place, lag(a.hash, 1, decode(repeat('00', 32), 'hex')) OVER chain AS hash_before,
+            lag(a.at, 1, '-infinity') OVER chain AS at_before
+        FROM goals.audit a WINDOW chain AS (PARTITION BY a.tenant_id ORDER BY a.seq)) AS c
+    WHERE ((c.entry).seq, (c.entry).prev_hash, (c.entry).hash) IS DISTINCT FROM (c.place, c.hash_before, goals.audit_hash(c.entry))
+        OR (c.entry).at < c.at_before)
+    + (SELECT count(*) FROM goals.audit_heads h FULL JOIN (
+        SELECT DISTINCT ON (tenant_id) tenant_id, seq, hash FROM goals.audit ORDER BY tenant_id, seq DESC) AS a USING (tenant_id, seq, hash)
+    WHERE h.seq IS NULL OR a.seq IS NULL)";
+
+/// Changes of workflows and of the directory, which hold the tenant's epoch early and late, and what is audited without a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_at_once_is_one_chain_per_tenant() {
+    let service = Service::start().await;
+    let path = service.editor().workflow().await;
+    let before = service.number("SELECT count(*) FROM goals.audit").await;
+    let writers = (0..30).map(|n| {
+        let (editor, admin, operator) = (service.editor(), service.admin(), service.operator());
+        let (stranger, path) = (service.stranger(), path.clone());
+        async move {
+            match n % 6 {
+                0 => editor.post("/api/v1/workflows", json!({"name": "w"})).await.json(201),
+                1 => editor
+                    .put(&format!("/api/v1/references/tag/t{}", n % 4), json!({"name": format!("{n}")}))
+                    .await
+                    .json(200),
+                2 => editor.patch(&path, json!({"name": format!("{n}")})).await.json(200),
+                3 => operator.get("/api/v1/tenants/a").await.json(200),
+                4 => admin.get("/api/v1/tenants/b").await.refused(404, "not_found"),
+                _ => stranger.post("/api/v1/workflows", json!({"name": "w"})).await.json(201),
+            }
+        }
+    });
+    futures_util::future::join_all(writers).await;
+    assert_eq!(service.number("SELECT count(*) FROM goals.audit").await, before + 30);
+    assert_eq!(service.number(BROKEN).await, 0);
+
+    let walked = service.viewer().walk("/api/v1/audit", 50).await;
+    let newest = i64::try_from(walked.len()).unwrap();
+    assert_eq!(each(&walked, "seq"), (1..=newest).rev().map(Value::from).collect::<Vec<_>>());
+    let head = format!(
+        "SELECT count(*) FROM goals.audit_heads WHERE tenant_id = 'a' AND seq = {newest} AND hash = '\\x{}'",
+        walked[0]["hash"].as_str().unwrap()
+    );
+    assert_eq!(service.number(&head).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_read_in_pages_newest_first() {
     let service = Service::start().await;
@@ -91,6 +139,14 @@ async fn no_login_of_the_service_can_change_the_log() {
             assert_eq!(refused.code().unwrap().code(), "42501", "{login}: {sql}");
         }
     }
+    // Nor give an entry a time, a number or a hash.
+    let client = service.database.login("goalpost_goals").await.unwrap();
+    client.execute("SELECT set_config('app.tenant_id', 'a', false)", &[]).await.unwrap();
+    let forged = "INSERT INTO goals.audit (tenant_id, at, actor, action, object_type, object_id, seq, prev_hash, hash)
+        SELECT 'a', '2000-01-01', 'x', 'x', 'x', 'x', 77, sha256('x'), sha256('x')";
+    client.execute(forged, &[]).await.unwrap();
+    assert_eq!(service.number(BROKEN).await, 0);
+    assert_eq!(service.number("SELECT count(*) FROM goals.audit WHERE at < '2020-01-01' OR seq = 77").await, 0);
     let kept = "SELECT count(*) FROM goals.audit WHERE actor LIKE 'key:%'";
     assert_eq!(service.number(kept).await, 1);
 }

@@ -73,7 +73,7 @@ async fn a_key_works_until_it_is_revoked() {
     service.admin().delete(&format!("{KEYS}/{}", made["id"].as_str().unwrap())).await.nothing();
     eventually("the revocation", async || (client.get("/api/v1/workflows").await.status == 401).then_some(())).await;
     let revoked = "SELECT count(*) FROM goals.audit WHERE action = 'api_key.revoked'
-         AND before -> 'revoked_at' = 'null' AND after ->> 'revoked_at' IS NOT NULL AND after ->> 'role' = 'viewer'";
+         AND (before -> 'revoked_at')::text = 'null' AND after ->> 'revoked_at' IS NOT NULL AND after ->> 'role' = 'viewer'";
     assert_eq!(service.number(revoked).await, 1);
 }
 
