@@ -8,12 +8,11 @@
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::settings::AnnouncingSettings;
-use crate::store::due::{self, Announced, Place, Seen, Source};
+use crate::store::due::{self, Announced, Claimed, Place, Seen, Source};
 use crate::store::{judged, planning};
 use domain::contract::{ActionDue, Fact};
-use domain::ids::{ActionId, TenantId, WorkflowId};
+use domain::ids::{ActionId, EnrollmentId, TenantId, WorkflowId};
 use domain::json::{Json, Limits};
-use domain::outbox::NewMessage;
 use futures_util::StreamExt;
 use pg::{Db, Scope, Tx};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -130,72 +129,85 @@ async fn announce((db, tx): (&Db, &Tx), source: &Source, after: Option<Place>, b
     let tenant = &source.tenant;
     planning::anew(tx).await?;
     let seen = due::page(tx, source, after, batch.into()).await?;
-    let next = seen.last().filter(|_| seen.len() >= usize::from(batch)).map(|last| (last.scheduled_at, last.id));
-    let (claimed, active) = claim(tx, tenant, &seen).await?;
-    if claimed.is_empty() {
+    let is_full = seen.len() >= usize::from(batch);
+    let next = seen.last().filter(|_| is_full).map(|last| (last.scheduled_at, last.id));
+    let claim = claim(tx, tenant, &seen).await?;
+    if claim.actions.is_empty() {
         return Ok(Done { next, ..Done::default() });
     }
     crash::point!("evaluator.before_announcing");
     let (to_announce, to_hold): (Vec<&Seen>, Vec<&Seen>) =
-        claimed.into_iter().partition(|action| active.contains(&action.workflow_id));
-    let held = match source.held_by {
-        None => {
-            let to_hold: Vec<(ActionId, WorkflowId)> =
-                to_hold.iter().map(|action| (action.id, action.workflow_id)).collect();
-            if to_hold.is_empty() { 0 } else { due::hold(tx, tenant, &to_hold).await? }
-        }
-        Some(_) => 0,
+        claim.actions.iter().copied().partition(|action| claim.active.contains(&action.workflow_id));
+    // What a workflow held back already, it holds back still.
+    let to_hold: Vec<(ActionId, WorkflowId)> = match source.held_by {
+        None => to_hold.iter().map(|action| (action.id, action.workflow_id)).collect(),
+        Some(_) => Vec::new(),
     };
+    let held = if to_hold.is_empty() { 0 } else { due::hold(tx, tenant, &to_hold).await? };
     let (now, read_at) = (judged::clock(tx).await?, Instant::now());
     let ids: Vec<ActionId> = to_announce.iter().map(|action| action.id).collect();
-    let announced = due::announce(tx, tenant, now, &ids).await?;
+    let announced = if ids.is_empty() { Vec::new() } else { due::announce(tx, tenant, now, &ids).await? };
+    let workflows: HashMap<ActionId, WorkflowId> =
+        to_announce.iter().map(|action| (action.id, action.workflow_id)).collect();
+    let mut messages = Vec::with_capacity(announced.len());
+    for action in &announced {
+        if let Some((workflow, enrollment)) =
+            workflows.get(&action.id).zip(claim.enrollments.get(&action.enrollment_id))
+        {
+            messages.push(fact(tenant, (action, *workflow, enrollment), now)?.into_message(None));
+        }
+    }
+    db.add_to_outbox(tx, &messages).await?;
+    crash::point!("evaluator.after_announcing");
     let late = |action: &Announced| Duration::try_from(now - action.scheduled_at.max(action.created_at));
     let lateness = match source.held_by {
         None => announced.iter().map(|action| late(action).unwrap_or_default()).collect(),
         Some(_) => Vec::new(),
     };
-    let count = announced.len();
-    let messages: Vec<NewMessage> =
-        announced.into_iter().map(|action| message(tenant, action, now)).collect::<Result<_, _>>()?;
-    db.add_to_outbox(tx, &messages).await?;
-    crash::point!("evaluator.after_announcing");
-    Ok(Done { lateness, announced: count, held, read_at: Some(read_at), next })
+    Ok(Done { lateness, announced: announced.len(), held, read_at: Some(read_at), next })
 }
 
-/// Those of these actions whose workflow and enrollment this transaction has locked, and the active ones of the workflows: read after
-/// the locks were taken.
-async fn claim<'s>(
-    tx: &Tx,
-    tenant: &TenantId,
-    seen: &'s [Seen],
-) -> Result<(Vec<&'s Seen>, HashSet<WorkflowId>), Error> {
+/// What a transaction has locked of a page.
+#[derive(Default)]
+struct Claim<'s> {
+    actions: Vec<&'s Seen>,
+    enrollments: HashMap<EnrollmentId, Claimed>,
+    /// The active ones of the workflows: read after their fences were taken.
+    active: HashSet<WorkflowId>,
+}
+
+async fn claim<'s>(tx: &Tx, tenant: &TenantId, seen: &'s [Seen]) -> Result<Claim<'s>, Error> {
     if seen.is_empty() {
-        return Ok((Vec::new(), HashSet::new()));
+        return Ok(Claim::default());
     }
     let workflows: BTreeSet<WorkflowId> = seen.iter().map(|action| action.workflow_id).collect();
     let fenced = due::try_fences(tx, tenant, &workflows).await?;
-    let behind: Vec<&Seen> = seen.iter().filter(|action| fenced.contains(&action.workflow_id)).collect();
-    let enrollments: BTreeSet<_> = behind.iter().map(|action| action.enrollment_id).collect();
-    let claimed = due::claim(tx, tenant, &enrollments.into_iter().collect::<Vec<_>>()).await?;
+    let behind = seen.iter().filter(|action| fenced.contains(&action.workflow_id));
+    let wanted: BTreeSet<EnrollmentId> = behind.clone().map(|action| action.enrollment_id).collect();
+    let enrollments = due::claim(tx, tenant, &wanted.into_iter().collect::<Vec<_>>()).await?;
     let active = due::active(tx, tenant, &fenced).await?;
-    Ok((behind.into_iter().filter(|action| claimed.contains(&action.enrollment_id)).collect(), active))
+    let actions = behind.filter(|action| enrollments.contains_key(&action.enrollment_id)).collect();
+    Ok(Claim { actions, enrollments, active })
 }
 
-fn message(tenant: &TenantId, action: Announced, announced_at: OffsetDateTime) -> Result<NewMessage, Error> {
-    let read = |text: String| {
-        Json::parse(&text, &Limits::WIRE).map_err(|fault| pg::Error::Decode(format!("payload: {fault}")))
+fn fact(
+    tenant: &TenantId,
+    (action, workflow_id, enrollment): (&Announced, WorkflowId, &Claimed),
+    announced_at: OffsetDateTime,
+) -> Result<ActionDue, Error> {
+    let read = |text: &String| {
+        Json::parse(text, &Limits::WIRE).map_err(|fault| pg::Error::Decode(format!("payload: {fault}")))
     };
-    let fact = ActionDue {
+    Ok(ActionDue {
         tenant_id: tenant.clone(),
-        workflow_id: action.workflow_id,
+        workflow_id,
         enrollment_id: action.enrollment_id,
-        contact_id: action.contact_id,
+        contact_id: enrollment.contact_id.clone(),
         action_id: action.id,
-        action_type: action.action_type,
+        action_type: action.action_type.clone(),
         scheduled_at: action.scheduled_at,
         announced_at,
-        payload: action.payload.map(read).transpose()?,
-        enrollment_version: i64::from(action.enrollment_version),
-    };
-    Ok(fact.into_message(None))
+        payload: action.payload.as_ref().map(read).transpose()?,
+        enrollment_version: i64::from(enrollment.version),
+    })
 }

@@ -6,7 +6,7 @@ use super::{id, parsed, uuids};
 use domain::ids::{ActionId, ContactId, EnrollmentId, TenantId, WorkflowId};
 use domain::workflow::lock_key;
 use pg::{Error, Row, Tx};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -97,13 +97,30 @@ pub async fn try_fences(
     rows.iter().map(|row| id(row, "workflow_id")).collect()
 }
 
-const CLAIM: &str = "SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = ANY($2) AND e.exited_at IS NULL \
-     ORDER BY e.id FOR UPDATE SKIP LOCKED";
+/// An active enrollment that this transaction has locked.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub contact_id: ContactId,
+    pub version: i32,
+}
+
+// The arrays come out of a sub-select, so that they are taken for short: else all of a young tenant may be read for them.
+const CLAIM: &str = "SELECT e.id, e.contact_id, e.version FROM evaluator.enrollments e WHERE e.tenant_id = $1 \
+     AND e.id = ANY (ARRAY(SELECT unnest($2::uuid[]))) AND e.exited_at IS NULL ORDER BY e.id FOR UPDATE SKIP LOCKED";
 
 /// Locks those of these enrollments that are active and that nobody has locked, to the end of the transaction.
-pub async fn claim(tx: &Tx, tenant: &TenantId, enrollments: &[EnrollmentId]) -> Result<HashSet<EnrollmentId>, Error> {
+pub async fn claim(
+    tx: &Tx,
+    tenant: &TenantId,
+    enrollments: &[EnrollmentId],
+) -> Result<HashMap<EnrollmentId, Claimed>, Error> {
     let rows = tx.query(CLAIM, &[&tenant.as_str(), &uuids(enrollments)]).await?;
-    rows.iter().map(|row| id(row, "id")).collect()
+    rows.iter()
+        .map(|row| {
+            let claimed = Claimed { contact_id: parsed(row, "contact_id")?, version: row.try_get("version")? };
+            Ok((id(row, "id")?, claimed))
+        })
+        .collect()
 }
 
 const ACTIVE: &str = "SELECT w.workflow_id FROM goals.v_workflows_v1 w \
@@ -116,14 +133,11 @@ pub async fn active(tx: &Tx, tenant: &TenantId, fenced: &HashSet<WorkflowId>) ->
     rows.iter().map(|row| id(row, "workflow_id")).collect()
 }
 
-/// An action that this transaction announces, with its enrollment.
+/// An action that this transaction announces.
 #[derive(Clone, Debug)]
 pub struct Announced {
     pub id: ActionId,
     pub enrollment_id: EnrollmentId,
-    pub workflow_id: WorkflowId,
-    pub contact_id: ContactId,
-    pub enrollment_version: i32,
     pub action_type: String,
     pub scheduled_at: OffsetDateTime,
     pub created_at: OffsetDateTime,
@@ -135,9 +149,6 @@ fn announced(row: &Row) -> Result<Announced, Error> {
     Ok(Announced {
         id: id(row, "id")?,
         enrollment_id: id(row, "enrollment_id")?,
-        workflow_id: id(row, "workflow_id")?,
-        contact_id: parsed(row, "contact_id")?,
-        enrollment_version: row.try_get("version")?,
         action_type: row.try_get("action_type")?,
         scheduled_at: row.try_get("scheduled_at")?,
         created_at: row.try_get("created_at")?,
@@ -145,11 +156,10 @@ fn announced(row: &Row) -> Result<Announced, Error> {
     })
 }
 
-const ANNOUNCE: &str = "UPDATE evaluator.scheduled_actions a SET announced_at = $2, held_by = NULL FROM evaluator.enrollments e \
-     WHERE a.tenant_id = $1 AND a.id = ANY($3) AND a.status = 'pending' AND a.announced_at IS NULL \
-     AND e.tenant_id = $1 AND e.id = a.enrollment_id AND e.exited_at IS NULL \
-     RETURNING a.id, a.enrollment_id, e.workflow_id, e.contact_id, e.version, a.action_type, a.scheduled_at, a.created_at, \
-     a.payload::text AS payload";
+const ANNOUNCE: &str = "UPDATE evaluator.scheduled_actions a SET announced_at = $2, held_by = NULL \
+     WHERE a.tenant_id = $1 AND a.id = ANY (ARRAY(SELECT unnest($3::uuid[]))) AND a.status = 'pending' \
+     AND a.announced_at IS NULL \
+     RETURNING a.id, a.enrollment_id, a.action_type, a.scheduled_at, a.created_at, a.payload::text AS payload";
 
 /// Marks those of these actions, of enrollments that this transaction has claimed, that are still to be announced.
 pub async fn announce(
@@ -164,8 +174,8 @@ pub async fn announce(
 }
 
 const HOLD: &str = "UPDATE evaluator.scheduled_actions a SET held_by = n.workflow_id \
-     FROM unnest($2::uuid[], $3::uuid[]) AS n (id, workflow_id) WHERE a.tenant_id = $1 AND a.id = ANY($2) AND a.id = n.id \
-     AND a.status = 'pending' AND a.announced_at IS NULL AND a.held_by IS NULL";
+     FROM unnest($2::uuid[], $3::uuid[]) AS n (id, workflow_id) WHERE a.tenant_id = $1 \
+     AND a.id = ANY (ARRAY(SELECT unnest($2::uuid[]))) AND a.id = n.id AND a.status = 'pending' AND a.announced_at IS NULL AND a.held_by IS NULL";
 
 /// Lays aside actions of claimed enrollments, each with its workflow, which is not active; how many.
 pub async fn hold(tx: &Tx, tenant: &TenantId, actions: &[(ActionId, WorkflowId)]) -> Result<u64, Error> {

@@ -107,22 +107,28 @@ async fn a_due_action_is_announced_once_and_stays_pending() {
     assert!((world.metric("goal_action_lateness_seconds_count").await - 1.0).abs() < f64::EPSILON);
 }
 
+/// All three have claimed something before any of them may commit.
 #[tokio::test(flavor = "multi_thread")]
-async fn evaluators_side_by_side_announce_each_once() {
+async fn evaluators_side_by_side_share_the_work_and_announce_each_once() {
     let world = World::with(|settings| settings.announcing.batch = 7).await;
     let (second, third) = (world.another().await, world.another().await);
     let mut facts = world.facts("workflow.action.due").await;
     let workflows = [world.workflow("active", json!("any")).await, world.workflow("active", json!("any")).await];
     for workflow in workflows {
         world.enroll_many("demo", workflow, 150).await;
+    }
+    let mut blocker = world.database.superuser().await.unwrap();
+    let held = hold(&mut blocker).await;
+    held.execute("LOCK TABLE evaluator.outbox IN SHARE ROW EXCLUSIVE MODE", &[]).await.unwrap();
+    for workflow in workflows {
         world.due_for_each(workflow, 2).await;
     }
+    world.until_waiting(3).await;
+    held.commit().await.unwrap();
     for workflow in workflows {
         world.until_counted(workflow, (300, 300, 0)).await;
     }
     told(&mut facts, 600).await;
-    let by_first = world.metric("goal_actions_announced_total").await;
-    assert!(by_first > 0.0 && by_first < 600.0, "the work was not shared: {by_first}");
     for evaluator in [second, third] {
         evaluator.stop().await.unwrap();
     }
@@ -142,7 +148,7 @@ async fn what_is_due_while_the_workflow_is_not_active_is_announced_when_it_is_ag
         world.set_status(workflow, status).await;
         world.due_for_each(workflow, 1).await;
         all += if status == "paused" { 41 } else { 40 };
-        world.until_counted(workflow, (all, announced, all - announced - i64::from(status != "paused"))).await;
+        world.until_counted(workflow, (all, announced, all - announced)).await;
         // What another workflow has due is announced beside it.
         world.action(&elsewhere, "send_email", LONG_AGO).await;
         told(&mut facts, 1).await;
@@ -315,7 +321,7 @@ async fn every_tenant_is_told_its_own() {
 /// Half of them leave by an event, half are ended; what came first is read from the database alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_start_and_an_end_at_once_the_start_is_first_or_refused() {
-    const ROUNDS: usize = 1_200;
+    const ROUNDS: usize = 1_000;
     const AT_ONCE: usize = 12;
     let world = World::start().await;
     let seed: u64 = rand::random();
