@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Every place there is.
-pub const POINTS: [&str; 15] = [
+pub const POINTS: [&str; 17] = [
     "commit.after",
     "commit.before",
     "consumer.after_ack",
@@ -15,8 +15,10 @@ pub const POINTS: [&str; 15] = [
     "consumer.before_handling",
     "dead_letter.after_store",
     "dead_letter.before_store",
+    "evaluator.after_announcing",
     "evaluator.after_locks",
     "evaluator.after_writing",
+    "evaluator.before_announcing",
     "evaluator.before_writing",
     "ingest.before_answer",
     "ingest.before_store",

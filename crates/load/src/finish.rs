@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use devstack::broker::{QueueTotal, queue_totals};
 use tokio_postgres::Client;
 
-use crate::outboxes::{Outbox, outboxes};
+use crate::outboxes::{Outbox, due, outboxes};
 use crate::progress::Progress;
 
 /// Far more than the work takes. What takes longer hangs.
@@ -22,13 +22,14 @@ const QUIET_LOOKS: u32 = 3;
 
 /// What waits at one moment.
 struct Look {
+    due: i64,
     outboxes: Vec<Outbox>,
     queues: Vec<QueueTotal>,
 }
 
 impl Look {
     fn is_empty(&self) -> bool {
-        self.in_outboxes() == 0 && self.in_queues() == 0
+        self.due == 0 && self.in_outboxes() == 0 && self.in_queues() == 0
     }
 
     fn in_outboxes(&self) -> i64 {
@@ -101,9 +102,10 @@ impl Servers<'_> {
     }
 
     async fn look(&self) -> anyhow::Result<Look> {
+        let due = due(self.database).await.context("cannot look at what is due")?;
         let outboxes = outboxes(self.database).await.context("cannot look at the outboxes")?;
         let queues = queue_totals(self.management_url, self.vhost).await.context("cannot look at the queues")?;
-        Ok(Look { outboxes, queues })
+        Ok(Look { due, outboxes, queues })
     }
 }
 
@@ -114,13 +116,14 @@ mod tests {
     fn look(waiting: i64, last_id: i64, ready: u64, unacked: u64) -> Look {
         let outbox = Outbox { schema: "ingest".into(), waiting, last_id: Some(last_id), last_error: None };
         let queue = QueueTotal { name: "evaluator.events".into(), ready, unacked };
-        Look { outboxes: vec![outbox], queues: vec![queue] }
+        Look { due: 0, outboxes: vec![outbox], queues: vec![queue] }
     }
 
     #[test]
     fn a_message_anywhere_is_work() {
         assert!(look(0, 7, 0, 0).is_empty());
-        for busy in [look(1, 7, 0, 0), look(0, 7, 1, 0), look(0, 7, 0, 1)] {
+        let due = Look { due: 1, ..look(0, 7, 0, 0) };
+        for busy in [look(1, 7, 0, 0), look(0, 7, 1, 0), look(0, 7, 0, 1), due] {
             assert!(!busy.is_empty());
         }
     }

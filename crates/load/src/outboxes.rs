@@ -1,4 +1,4 @@
-//! The outboxes of all schemas, as a superuser sees them.
+//! The outboxes of all schemas, and what is due to be told, as a superuser sees them.
 
 use tokio_postgres::{Client, Error};
 
@@ -33,6 +33,11 @@ pub async fn outboxes(client: &Client) -> Result<Vec<Outbox>, Error> {
         last_error: row.get(3),
     };
     Ok(rows.iter().map(outbox).collect())
+}
+
+/// How many tenants, and workflows that are active again, have an action that is due and was not announced.
+pub async fn due(client: &Client) -> Result<i64, Error> {
+    Ok(client.query_one("SELECT count(*) FROM evaluator.v_due_v1", &[]).await?.get(0))
 }
 
 fn standing(schema: &str) -> String {

@@ -1,5 +1,6 @@
 //! Puts the service together: ports, consumers, relay, and the order in which they end.
 
+use crate::announce::Announcer;
 use crate::api;
 use crate::backlog::Backlog;
 use crate::configuration::Configurations;
@@ -43,14 +44,23 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
         async move { db.self_check().await }
     };
     tasks.spawn("self_check", gate.clone().keep(ask));
-    consume(&db, &bus, settings.evaluation, &tasks, (&gate, &shutdown));
+    let metrics = Metrics::new();
+    let announcing = Announcer::new(db.clone(), metrics.clone(), settings.announcing).run(shutdown.draining());
+    tasks.spawn("announcing", gate.clone().once_open(announcing));
+    consume((&db, &metrics), &bus, settings.evaluation, &tasks, (&gate, &shutdown));
     tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));
     tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()));
     Ok(())
 }
 
-fn consume(db: &Db, bus: &Bus, settings: EvaluationSettings, tasks: &Tasks, (gate, shutdown): (&Gate, &Shutdown)) {
-    let (metrics, backlog) = (Metrics::new(), Backlog::default());
+fn consume(
+    (db, metrics): (&Db, &Metrics),
+    bus: &Bus,
+    settings: EvaluationSettings,
+    tasks: &Tasks,
+    (gate, shutdown): (&Gate, &Shutdown),
+) {
+    let (metrics, backlog) = (metrics.clone(), Backlog::default());
     let window = u64::from(settings.prefetch) * u64::try_from(settings.consumers).unwrap_or(u64::MAX);
     let watched = backlog.clone().watch(bus.clone(), metrics.clone(), window, shutdown.draining());
     tasks.spawn("backlog", gate.clone().once_open(watched));

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod actions;
+mod announce;
 mod api;
 mod app;
 mod backlog;
@@ -27,7 +28,7 @@ pub mod store;
 pub use api::operations;
 pub use app::start;
 pub use error::Error;
-pub use settings::{DEFAULTS, EvaluationSettings, Settings, SimulationSettings};
+pub use settings::{AnnouncingSettings, DEFAULTS, EvaluationSettings, Settings, SimulationSettings};
 
 use std::process::ExitCode;
 

@@ -18,6 +18,9 @@ pub struct Metrics {
     unreadable: Counter<u64>,
     backlog_queued: Gauge<f64>,
     backlog_held: Gauge<f64>,
+    announced: Counter<u64>,
+    held_back: Counter<u64>,
+    lateness: Histogram<f64>,
 }
 
 impl Metrics {
@@ -49,6 +52,15 @@ impl Metrics {
                 .with_unit("s")
                 .with_description("From the storing of an event that nominated to the commit of its judgement.")
                 .build(),
+            announced: counter("goal.actions.announced", "Due actions announced."),
+            held_back: counter("goal.actions.held", "Due actions laid aside until their workflow is active again."),
+            lateness: meter
+                .f64_histogram("goal.action.lateness")
+                .with_unit("s")
+                .with_description(
+                    "From the time of an action to the commit of its announcement, unless it was held back.",
+                )
+                .build(),
         }
         .begun()
     }
@@ -58,7 +70,9 @@ impl Metrics {
         for counter in [&self.received, &self.evaluations, &self.exits, &self.nominations] {
             counter.add(0, &[]);
         }
-        self.transactions.add(0, &[]);
+        for counter in [&self.transactions, &self.announced, &self.held_back] {
+            counter.add(0, &[]);
+        }
         self.unreadable.add(0, &[]);
         for goal_type in GoalType::ALL {
             self.achievements.add(0, &[KeyValue::new("goal_type", goal_type.as_str())]);
@@ -91,6 +105,16 @@ impl Metrics {
     pub fn backlog(&self, queued: f64, held: f64) {
         self.backlog_queued.record(queued, &[]);
         self.backlog_held.record(held, &[]);
+    }
+
+    /// A transaction that announced has committed.
+    pub fn announced(&self, announced: usize, held: u64) {
+        self.announced.add(count(announced), &[]);
+        self.held_back.add(held, &[]);
+    }
+
+    pub fn lateness(&self, lateness: Duration) {
+        self.lateness.record(lateness.as_secs_f64(), &[]);
     }
 
     pub fn unreadable_workflow(&self) {

@@ -26,6 +26,20 @@ pub struct Settings {
     pub evaluation: EvaluationSettings,
     /// What a goal would have done.
     pub simulation: SimulationSettings,
+    /// Telling what has come due.
+    pub announcing: AnnouncingSettings,
+}
+
+/// Section `announcing`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnnouncingSettings {
+    /// Between two looks for due actions, in milliseconds. 0: this process announces none.
+    pub poll_ms: u64,
+    /// Most actions of one transaction.
+    pub batch: u16,
+    /// Transactions under way at the same time.
+    pub at_once: usize,
 }
 
 /// Section `simulation`.

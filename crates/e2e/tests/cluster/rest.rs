@@ -15,6 +15,8 @@ const SCHEMAS: [&str; 3] = ["ingest", "goals", "evaluator"];
 /// What waits at one moment.
 #[derive(Clone, Debug, Default)]
 struct Look {
+    /// Tenants and workflows with an action that is due and was not announced.
+    due: i64,
     /// Schema, messages, id given last, error of the first.
     outboxes: Vec<(String, i64, Option<i64>, Option<String>)>,
     queues: Vec<(String, u64, u64)>,
@@ -22,7 +24,9 @@ struct Look {
 
 impl Look {
     fn is_empty(&self) -> bool {
-        self.outboxes.iter().all(|outbox| outbox.1 == 0) && self.queues.iter().all(|queue| queue.1 + queue.2 == 0)
+        self.due == 0
+            && self.outboxes.iter().all(|outbox| outbox.1 == 0)
+            && self.queues.iter().all(|queue| queue.1 + queue.2 == 0)
     }
 
     fn last_ids(&self) -> Vec<Option<i64>> {
@@ -58,7 +62,8 @@ pub async fn rest(cluster: &Cluster, aside: &str) -> Duration {
 
 async fn look(cluster: &Cluster, aside: &str) -> Result<Look, String> {
     let database = cluster.database().await;
-    let mut look = Look::default();
+    let due = database.query_one("SELECT count(*) FROM evaluator.v_due_v1", &[]).await;
+    let mut look = Look { due: due.map_err(|error| error.to_string())?.get(0), ..Look::default() };
     for schema in SCHEMAS {
         let text = format!(
             "SELECT count(*), pg_sequence_last_value(pg_get_serial_sequence('{schema}.outbox', 'id')::regclass), \

@@ -245,6 +245,7 @@ fn messages(judgement: &mut Judgement, expected: &Expected<'_>, facts: &Facts, l
     let mut exits: BTreeMap<Uuid, (Uuid, i64)> = BTreeMap::new();
     let mut created: BTreeMap<Uuid, i64> = BTreeMap::new();
     let mut achieved: BTreeSet<(Uuid, Uuid)> = BTreeSet::new();
+    let mut due: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (id, copies) in by_id(log) {
         judgement.repeats += copies.len() - 1;
         let first = copies[0];
@@ -273,9 +274,16 @@ fn messages(judgement: &mut Judgement, expected: &Expected<'_>, facts: &Facts, l
             "goal.achieved" => {
                 achieved.extend(uuid("goal_id").map(|goal| (enrollment, goal)));
             }
+            "workflow.action.due" => {
+                let action = uuid("action_id").unwrap_or_default();
+                if due.insert(action, version).is_some() {
+                    judgement.say(format!("I12: action {action} was announced twice"));
+                }
+            }
             _ => {}
         }
     }
+    announcements(judgement, facts, due);
     let (mut text, mut missing) = (String::new(), 0);
     for (id, enrollment) in &facts.people.enrollments {
         let has_left = enrollment.status == "completed_goal";
@@ -294,6 +302,19 @@ fn messages(judgement: &mut Judgement, expected: &Expected<'_>, facts: &Facts, l
     let should: BTreeSet<_> = facts.people.achievements.iter().map(|it| (it.enrollment, it.goal)).collect();
     if should != achieved {
         judgement.say(format!("{} achievements, {} messages of them", should.len(), achieved.len()));
+    }
+}
+
+/// I12, of due actions; each was announced before its enrollment left.
+fn announcements(judgement: &mut Judgement, facts: &Facts, mut told: BTreeMap<Uuid, i64>) {
+    for action in &facts.actions {
+        let told = told.remove(&action.id);
+        if told.is_some() != action.is_announced || told.is_some_and(|version| version != 1) {
+            judgement.say(format!("I12: action {} is announced: {}, told {told:?}", action.id, action.is_announced));
+        }
+    }
+    if !told.is_empty() {
+        judgement.say(format!("I12: announcements of nothing: {told:?}"));
     }
 }
 

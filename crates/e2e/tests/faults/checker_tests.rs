@@ -258,6 +258,7 @@ fn an_action_after_the_exit_is_found() {
         enrollment: id("someone"),
         status: status.to_owned(),
         started_too_late: late,
+        is_announced: false,
     };
     finds("I11", |run| run.facts.actions.push(action("running", true)));
     finds("is lost", |run| run.ledger.actions.push(id("action")));
@@ -265,6 +266,33 @@ fn an_action_after_the_exit_is_found() {
         run.ledger.started.push(id("action"));
         run.facts.actions.push(action("pending", false));
     });
+}
+
+#[test]
+fn an_announcement_too_much_or_too_few_is_found() {
+    let action = |is_announced| Action {
+        id: id("action"),
+        enrollment: id("someone"),
+        status: "pending".to_owned(),
+        started_too_late: false,
+        is_announced,
+    };
+    let told = |message: &str, version: i64| {
+        let data = [("action_id", json!(id("action"))), ("enrollment_version", json!(version))];
+        fact("workflow.action.due", message, id("someone"), &data)
+    };
+    finds("I12", |run| run.facts.actions.push(action(true)));
+    finds("I12", |run| run.log.push(told("due", 1)));
+    finds("I12", |run| {
+        run.facts.actions.push(action(false));
+        run.log.push(told("due", 1));
+    });
+    for messages in [vec![told("due", 1), told("due again", 1)], vec![told("due", 2)]] {
+        finds("I12", |run| {
+            run.facts.actions.push(action(true));
+            run.log.extend(messages);
+        });
+    }
 }
 
 #[test]

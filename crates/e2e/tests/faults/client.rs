@@ -175,8 +175,9 @@ impl Tenant {
     }
 
     /// Schedules an action, once: what is not answered may or may not be there.
-    pub async fn schedule(&self, ledger: &RefCell<Ledger>, enrollment: Uuid) {
-        let body = json!({"action_type": "wait", "scheduled_at": "2099-01-01T00:00:00Z"}).to_string();
+    pub async fn schedule(&self, ledger: &RefCell<Ledger>, enrollment: Uuid, is_due: bool) {
+        let at = if is_due { "2026-01-01T00:00:00Z" } else { "2099-01-01T00:00:00Z" };
+        let body = json!({"action_type": "wait", "scheduled_at": at}).to_string();
         let told =
             self.ask("evaluator", Method::POST, &format!("/api/v1/enrollments/{enrollment}/actions"), &body).await;
         let mut ledger = ledger.borrow_mut();

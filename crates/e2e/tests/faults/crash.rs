@@ -21,7 +21,7 @@ const INGEST: [&str; 9] = [
     "commit.before/relay",
     "commit.after/relay",
 ];
-const EVALUATOR: [&str; 17] = [
+const EVALUATOR: [&str; 21] = [
     "consumer.before_handling/evaluator.events",
     "consumer.after_handling/evaluator.events",
     "consumer.after_ack/evaluator.events",
@@ -39,20 +39,29 @@ const EVALUATOR: [&str; 17] = [
     "publisher.after_publish",
     "relay.after_confirm",
     "commit.before/relay",
+    "evaluator.before_announcing",
+    "evaluator.after_announcing",
+    "commit.before/announce",
+    "commit.after/announce",
 ];
+/// The last of them, which a replica passes now and then only: what is due is taken by whoever looks first.
+const SELDOM: usize = 4;
 const GOALS: [&str; 2] = ["commit.before/deactivate_workflow", "commit.after/deactivate_workflow"];
 /// The hits at which a place is tried.
 const MOST_HITS: usize = 5;
 
-/// What is armed at this turn: all places at their first hit, then all at their second, and so on.
+/// What is armed at this turn: all places at their first hit, then those that are passed often at their second, and so on.
 pub fn at_turn(service: &str, turn: usize) -> (&'static str, usize) {
-    let (points, most): (&[&str], usize) = match service {
-        "ingest" => (&INGEST, MOST_HITS),
-        "evaluator" => (&EVALUATOR, MOST_HITS),
-        _ => (&GOALS, 1),
+    let (points, often, most): (&[&str], usize, usize) = match service {
+        "ingest" => (&INGEST, INGEST.len(), MOST_HITS),
+        "evaluator" => (&EVALUATOR, EVALUATOR.len() - SELDOM, MOST_HITS),
+        _ => (&GOALS, GOALS.len(), 1),
     };
-    let turn = turn % (points.len() * most);
-    (points[turn % points.len()], turn / points.len() + 1)
+    let turn = turn % (points.len() + often * (most - 1));
+    match turn.checked_sub(points.len()) {
+        None => (points[turn], 1),
+        Some(later) => (points[later % often], later / often + 2),
+    }
 }
 
 /// Arms a place in a replica, which is started again for it, and waits until it has been passed so often as to act.
@@ -92,7 +101,9 @@ pub async fn poison(cluster: &Cluster, service: &str, text_and_act: Option<&str>
 
 #[test]
 fn every_place_is_tried_at_every_hit() {
-    let tried: std::collections::BTreeSet<_> = (0..85).map(|turn| at_turn("evaluator", turn)).collect();
-    assert_eq!(tried.len(), 85);
+    let tried: std::collections::BTreeSet<_> = (0..89).map(|turn| at_turn("evaluator", turn)).collect();
+    assert_eq!(tried.len(), 89);
+    assert_eq!(at_turn("evaluator", 20), ("commit.after/announce", 1));
+    assert_eq!(at_turn("evaluator", 88), ("commit.before/relay", MOST_HITS));
     assert_eq!(at_turn("goals", 3), (GOALS[1], 1));
 }

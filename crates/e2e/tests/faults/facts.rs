@@ -50,6 +50,7 @@ pub struct Action {
     pub status: String,
     /// It was started after the exit of its enrollment had committed.
     pub started_too_late: bool,
+    pub is_announced: bool,
 }
 
 const STORED: &str =
@@ -64,7 +65,7 @@ const ACHIEVEMENTS: &str =
     "SELECT enrollment_id, goal_id, event_id FROM evaluator.workflow_goal_achievements WHERE tenant_id = $1";
 const EXITS: &str = "SELECT (convert_from(payload, 'UTF8')::jsonb #>> '{data,enrollment_id}')::uuid FROM evaluator.outbox \
      WHERE tenant_id = $1 AND routing_key = 'workflow.exit.goal'";
-const ACTIONS: &str = "SELECT a.id, a.enrollment_id, a.status, coalesce(a.started_at > e.exited_at, false) \
+const ACTIONS: &str = "SELECT a.id, a.enrollment_id, a.status, coalesce(a.started_at > e.exited_at, false), a.announced_at IS NOT NULL \
      FROM evaluator.scheduled_actions a \
      JOIN evaluator.enrollments e ON e.tenant_id = a.tenant_id AND e.id = a.enrollment_id WHERE a.tenant_id = $1";
 const DEAD_LETTERS: &str = "SELECT queue, code, cause FROM platform.v_dead_letters ORDER BY service, id";
@@ -129,6 +130,7 @@ pub async fn all(database: &mut Client, tenant: &str) -> Result<Facts, Error> {
         enrollment: row.get(1),
         status: row.get(2),
         started_too_late: row.get(3),
+        is_announced: row.get(4),
     };
     let dead_letters = transaction.query(DEAD_LETTERS, &[]).await?;
     let facts = Facts {

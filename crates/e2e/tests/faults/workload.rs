@@ -29,8 +29,8 @@ enum Step {
     /// These purchases, by their place.
     Send(Vec<usize>),
     Enroll(Aim, Vec<(String, String)>),
-    /// Asks to start an action.
-    Start,
+    /// Schedules one that is due for somebody; asks to start another.
+    Act,
     Deactivate,
 }
 
@@ -74,7 +74,7 @@ impl Workload {
                 steps.push(Step::Send(chunk.to_vec()));
             }
             if rng.random_bool(0.3) {
-                steps.push(Step::Start);
+                steps.push(Step::Act);
             }
         }
         steps.shuffle(&mut rng);
@@ -140,7 +140,21 @@ impl Workload {
                     self.schedule(tenant, contacts).await;
                 }
             }
-            Step::Start => {
+            Step::Act => {
+                let workflow = tenant.workflow(Aim::Big);
+                let of_it: Vec<Uuid> = {
+                    let ledger = self.ledger.borrow();
+                    ledger
+                        .enrolled
+                        .iter()
+                        .filter(|(key, _)| key.0 == workflow)
+                        .map(|(_, enrollment)| *enrollment)
+                        .collect()
+                };
+                let somebody = of_it.choose(&mut *self.rng.borrow_mut()).copied();
+                if let Some(enrollment) = somebody {
+                    tenant.schedule(&self.ledger, enrollment, true).await;
+                }
                 let action = self.ledger.borrow().actions.choose(&mut *self.rng.borrow_mut()).copied();
                 if let Some(action) = action {
                     tenant.start(&self.ledger, action).await;
@@ -159,14 +173,15 @@ impl Workload {
         }
     }
 
-    /// An action for each of them who is going to leave.
+    /// An action for each of them who is going to leave; every second is due.
     async fn schedule(&self, tenant: &Tenant, contacts: &[(String, String)]) {
         let leaving = reached(Aim::Big, &self.purchases);
         let workflow = tenant.workflow(Aim::Big);
-        for (contact, _) in contacts.iter().filter(|(contact, _)| leaving.contains_key(contact)) {
+        let leaving = contacts.iter().filter(|(contact, _)| leaving.contains_key(contact));
+        for (number, (contact, _)) in leaving.enumerate() {
             let enrollment = self.ledger.borrow().enrolled.get(&(workflow, contact.clone())).copied();
             if let Some(enrollment) = enrollment {
-                tenant.schedule(&self.ledger, enrollment).await;
+                tenant.schedule(&self.ledger, enrollment, number % 2 == 1).await;
             }
         }
     }

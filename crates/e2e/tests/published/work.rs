@@ -15,12 +15,13 @@ use uuid::Uuid;
 use crate::dev::Dev;
 
 /// How often one of each has to come, at least: exchange, routing key, count.
-pub const PUBLISHED: [(&str, &str, usize); 11] = [
+pub const PUBLISHED: [(&str, &str, usize); 12] = [
     ("goalpost.workflow", "goal.changed", 4),
     ("goalpost.workflow", "workflow.activated", 1),
     ("goalpost.workflow", "workflow.enrollment.created", 2),
     ("goalpost.workflow", "goal.achieved", 1),
     ("goalpost.workflow", "workflow.exit.goal", 1),
+    ("goalpost.workflow", "workflow.action.due", 1),
     ("goalpost.workflow", "workflow.action.cancelled", 1),
     ("goalpost.workflow", "workflow.deactivated", 1),
     ("goalpost.commands", "recheck", 2),
@@ -59,12 +60,18 @@ pub async fn through_everything(dev: &Dev) {
     ask(dev, "goals", Method::DELETE, &second_path, json!({})).await;
     post("goals", &format!("{path}/activate"), json!({"catch_up": true})).await;
 
-    for (contact, step) in [("all-leaves", json!(1)), ("all-is-removed", json!("waiting"))] {
+    let contacts =
+        [("all-leaves", json!(1)), ("all-is-removed", json!("waiting")), ("all-stays", json!({"branch": "b"}))];
+    for (contact, step) in contacts {
         let new = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z", "current_step": step});
         let enrollment = post("evaluator", &format!("{path}/enrollments"), new).await;
         let enrollment_path = format!("/api/v1/enrollments/{}", enrollment["id"].as_str().unwrap());
         let action = json!({"action_type": "send_email", "scheduled_at": "2099-01-01T00:00:00Z"});
         post("evaluator", &format!("{enrollment_path}/actions"), action).await;
+        if contact == "all-stays" {
+            let due = json!({"action_type": "wait", "scheduled_at": "2026-01-01T00:00:00Z", "payload": {"step": 2}});
+            post("evaluator", &format!("{enrollment_path}/actions"), due).await;
+        }
         if contact == "all-is-removed" {
             post("evaluator", &format!("{enrollment_path}/end"), json!({"status": "removed"})).await;
         }

@@ -52,6 +52,9 @@ pub(super) struct ActionBody {
     scheduled_at: OffsetDateTime,
     #[serde(with = "domain::time_format")]
     created_at: OffsetDateTime,
+    /// When `workflow.action.due` was told of it.
+    #[serde(with = "domain::time_format::option")]
+    announced_at: Option<OffsetDateTime>,
     #[serde(with = "domain::time_format::option")]
     started_at: Option<OffsetDateTime>,
     #[serde(with = "domain::time_format::option")]
@@ -71,6 +74,7 @@ impl From<Action> for ActionBody {
             status: action.status,
             scheduled_at: action.scheduled_at,
             created_at: action.created_at,
+            announced_at: action.announced_at,
             started_at: action.started_at,
             finished_at: action.finished_at,
             cancelled_at: action.cancelled_at,
@@ -83,8 +87,8 @@ pub(super) fn operations() -> Vec<Operation> {
     let action = |status: &str| {
         json!({"id": "0199ab3d-9be1-7c40-8d15-c0a4e9b7f3d2", "enrollment_id": "0199ab3d-20b7-7f6e-a1d2-5b9f0c7e4a11",
             "action_type": "send_email", "status": status, "scheduled_at": "2026-01-06T09:00:00Z",
-            "created_at": "2026-01-03T10:00:00Z", "started_at": null, "finished_at": null, "cancelled_at": null,
-            "payload": {"template": "welcome"}})
+            "created_at": "2026-01-03T10:00:00Z", "announced_at": null, "started_at": null, "finished_at": null,
+            "cancelled_at": null, "payload": {"template": "welcome"}})
     };
     let of_enrollment = |operation: Operation| {
         operation.at("enrollment_id", schema::uuid(), "The enrollment.").refuses(404, &["enrollment_not_found"])
@@ -97,7 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         of_enrollment(Operation::post("/api/v1/enrollments/{enrollment_id}/actions", create))
             .named("scheduleAction", "actions")
-            .does("Schedule an action", "It is cancelled when the enrollment ends before it was started.")
+            .does("Schedule an action", "When its time has come and the workflow is active, `workflow.action.due` tells so, once. It is cancelled when the enrollment ends before it was started.")
             .demands(Demands::Editor)
             .takes::<ActionRequest>(true, &[("an_email", new)])
             .answers::<ActionBody>(201, "The action.", action("pending"))

@@ -16,6 +16,7 @@ pub struct Action {
     pub status: ActionStatus,
     pub scheduled_at: OffsetDateTime,
     pub created_at: OffsetDateTime,
+    pub announced_at: Option<OffsetDateTime>,
     pub started_at: Option<OffsetDateTime>,
     pub finished_at: Option<OffsetDateTime>,
     pub cancelled_at: Option<OffsetDateTime>,
@@ -25,8 +26,8 @@ pub struct Action {
 
 macro_rules! columns {
     () => {
-        "a.id, a.enrollment_id, a.action_type, a.status, a.scheduled_at, a.created_at, a.started_at, a.finished_at, \
-         a.cancelled_at, a.payload::text AS payload"
+        "a.id, a.enrollment_id, a.action_type, a.status, a.scheduled_at, a.created_at, a.announced_at, a.started_at, \
+         a.finished_at, a.cancelled_at, a.payload::text AS payload"
     };
 }
 
@@ -38,6 +39,7 @@ fn action(row: &Row) -> Result<Action, Error> {
         status: parsed(row, "status")?,
         scheduled_at: row.try_get("scheduled_at")?,
         created_at: row.try_get("created_at")?,
+        announced_at: row.try_get("announced_at")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
         cancelled_at: row.try_get("cancelled_at")?,

@@ -3,6 +3,7 @@
 pub mod achievements;
 pub mod actions;
 pub mod configuration;
+pub mod due;
 pub mod enrollments;
 pub mod events;
 pub mod histories;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod actions;
+mod announcing;
 mod batches;
 mod bus_side;
 mod counting;

@@ -1,7 +1,7 @@
 //! Every statement is prepared as the login that runs it; the hot ones have the plan they are meant to have.
 
 use goalpost_evaluator::store::{
-    achievements, actions, configuration, enrollments, events, histories, judged, locks, planning, workflows,
+    achievements, actions, configuration, due, enrollments, events, histories, judged, locks, planning, workflows,
 };
 use testkit::Database;
 
@@ -9,10 +9,11 @@ use testkit::Database;
 async fn every_statement_can_be_prepared_by_its_login() {
     let database = Database::create().await.unwrap();
     let tenant = database.login("goalpost_evaluator").await.unwrap();
-    let of_tenant: [&[&str]; 10] = [
+    let of_tenant: [&[&str]; 11] = [
         &achievements::STATEMENTS,
         &actions::STATEMENTS,
         &configuration::STATEMENTS[1..],
+        &due::STATEMENTS[1..],
         &enrollments::STATEMENTS,
         &events::STATEMENTS,
         &histories::STATEMENTS,
@@ -26,7 +27,9 @@ async fn every_statement_can_be_prepared_by_its_login() {
         tenant.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
     let system = database.login("goalpost_evaluator_system").await.unwrap();
-    system.prepare(configuration::STATEMENTS[0]).await.unwrap();
+    for sql in [configuration::STATEMENTS[0], due::STATEMENTS[0]] {
+        system.prepare(sql).await.unwrap();
+    }
 }
 
 /// A session of the service's login, as its transactions have it.
@@ -181,6 +184,70 @@ async fn what_is_told_afterwards_is_read_by_index() {
         assert!(plan.iter().any(|line| line.contains("Index") && line.contains(index)), "{call}: {plan:#?}");
         let read_whole = |line: &&String| line.contains("Seq Scan");
         assert_eq!(plan.iter().find(read_whole), None, "{call}: {plan:#?}");
+    }
+}
+
+/// However much a paused workflow holds back, and however much waits for its time.
+#[tokio::test]
+async fn what_is_due_is_found_without_reading_what_is_held_or_waits() {
+    let database = Database::create().await.unwrap();
+    for tenant in ["demo", "other"] {
+        database.seed_tenant(tenant).await.unwrap();
+    }
+    let sql = database.superuser().await.unwrap();
+    sql.batch("ANALYZE").await;
+    let (service, system) = (session(&database).await, database.login("goalpost_evaluator_system").await.unwrap());
+    system.batch(&format!("BEGIN; {}; PREPARE sources AS {}", planning::STATEMENTS[0], due::STATEMENTS[0])).await;
+    service.batch(&format!("PREPARE page (text, timestamptz, uuid, bigint) AS {}", due::STATEMENTS[1])).await;
+    service.batch(&format!("PREPARE held (text, timestamptz, uuid, bigint, uuid) AS {}", due::STATEMENTS[2])).await;
+    let paused = "'00000000-0000-0000-0000-000000000001'";
+    sql.batch(&format!(
+        "INSERT INTO goals.workflows (tenant_id, id, name, status, created_by) VALUES ('demo', {paused}, 'w', 'paused', 'test'); \
+         INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at) \
+         SELECT t, gen_random_uuid(), {paused}, 'c-' || n, now(), now() FROM unnest('{{demo,other}}'::text[]) AS t, generate_series(1, 500) AS n; \
+         INSERT INTO evaluator.scheduled_actions (tenant_id, id, enrollment_id, action_type, scheduled_at, created_at, held_by) \
+         SELECT e.tenant_id, gen_random_uuid(), e.id, 'wait', now() + n * interval '1 s', now(), CASE WHEN n <= 0 THEN {paused}::uuid END \
+         FROM evaluator.enrollments e, generate_series(-199, 200) AS n WHERE e.tenant_id = 'demo' OR n > 199"
+    ))
+    .await;
+    let held: i64 = sql.query_one("SELECT count(held_by) FROM evaluator.scheduled_actions", &[]).await.unwrap().get(0);
+    assert_eq!(held, 100_000);
+    let calls = [
+        (&system, "EXECUTE sources".to_owned(), 0),
+        (&service, "EXECUTE page ('demo', NULL, NULL, 500)".to_owned(), 0),
+        (&service, format!("EXECUTE held ('demo', NULL, NULL, 100, {paused})"), 100),
+    ];
+    for (session, call, found) in calls {
+        assert_eq!(session.lines(&call).await.len(), found, "{call}");
+        let plan =
+            session.lines(&format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) {call}")).await;
+        assert_eq!(plan.iter().find(|line| line.contains("Seq Scan on scheduled_actions")), None, "{call}: {plan:#?}");
+        assert_eq!(plan.iter().find(|line| line.contains("Sort Key: a.")), None, "{call}: {plan:#?}");
+        let pages = plan.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared hit="));
+        let pages: usize = pages.and_then(|text| text.split(' ').next()).unwrap().parse().unwrap();
+        assert!(pages < 60 + 6 * found, "{call} looks at {pages} pages: {plan:#?}");
+    }
+    // Nobody has analyzed the tables since they were empty.
+    let ids = async |table: &str| -> String {
+        let some = format!(
+            "SELECT string_agg(t.id::text, ',') FROM (SELECT id FROM evaluator.{table} WHERE tenant_id = 'demo' LIMIT 300) AS t"
+        );
+        sql.query_one(&some, &[]).await.unwrap().get(0)
+    };
+    let (enrollments, actions) = (ids("enrollments").await, ids("scheduled_actions").await);
+    let locked = [
+        ("claim (text, uuid[])", due::STATEMENTS[4], format!("'{{{enrollments}}}'")),
+        ("announce (text, timestamptz, uuid[])", due::STATEMENTS[6], format!("now(), '{{{actions}}}'")),
+        ("hold (text, uuid[], uuid[])", due::STATEMENTS[7], format!("'{{{actions}}}', '{{{actions}}}'")),
+    ];
+    for (name, statement, binds) in locked {
+        service.batch(&format!("PREPARE {name} AS {statement}")).await;
+        let (name, _) = name.split_once(' ').unwrap();
+        let plan = service.lines(&format!("EXPLAIN (COSTS OFF) EXECUTE {name} ('demo', {binds})")).await;
+        let looked_up =
+            |line: &&String| line.contains("Index Cond: ((tenant_id = ") && line.contains("AND (id = ANY (");
+        assert!(plan.iter().any(|line| looked_up(&line)), "{name}: {plan:#?}");
+        assert!(plan.iter().any(|line| line.contains("_pkey on ")), "{name}: {plan:#?}");
     }
 }
 

@@ -360,13 +360,14 @@ impl World {
         Facts(Subscription::open(self.vhost.amqp_url(), exchange::WORKFLOW, routing_key).await.unwrap())
     }
 
-    /// Waits until all queues and the outbox are empty, twice in a row: everything that was told has been judged. (A message that
-    /// is on its way from a queue to the outbox, or back, may slip through one look.)
+    /// Waits until nothing is due, and all queues and the outbox are empty, twice in a row: everything that was told has been judged.
+    /// (A message that is on its way from a queue to the outbox, or back, may slip through one look.)
     pub async fn quiet(&self) {
         let mut calm = 0;
         eventually("all is quiet", async || {
             let queued = self.vhost.waiting().await.unwrap();
-            let outbox: i64 = self.value("SELECT count(*) FROM evaluator.outbox", &[]).await;
+            let told = "SELECT (SELECT count(*) FROM evaluator.outbox) + (SELECT count(*) FROM evaluator.v_due_v1)";
+            let outbox: i64 = self.value(told, &[]).await;
             calm = if queued == 0 && outbox == 0 { calm + 1 } else { 0 };
             calm >= 2
         })

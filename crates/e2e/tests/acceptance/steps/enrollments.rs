@@ -73,9 +73,9 @@ async fn is_ended(world: &mut World, contact: String, status: String) {
     world.api(Method::POST, ("evaluator", &path), Some(&body)).await.good();
 }
 
-async fn schedule(world: &mut World, contact: &str, action_type: &str) -> Answer {
+async fn schedule(world: &mut World, contact: &str, action_type: &str, after: Duration) -> Answer {
     let enrollment = world.enrollment(contact);
-    let at = (OffsetDateTime::now_utc() + SCHEDULED_AFTER).format(&Rfc3339).unwrap();
+    let at = (OffsetDateTime::now_utc() + after).format(&Rfc3339).unwrap();
     let body = json!({"action_type": action_type, "scheduled_at": at}).to_string();
     let path = format!("/api/v1/enrollments/{enrollment}/actions");
     let answer = world.api(Method::POST, ("evaluator", &path), Some(&body)).await;
@@ -85,11 +85,13 @@ async fn schedule(world: &mut World, contact: &str, action_type: &str) -> Answer
     answer
 }
 
-/// All of them three days from now.
-#[given(regex = r"^(\S+) has pending ([\w, ]+)$")]
-async fn has_pending(world: &mut World, contact: String, actions: String) {
+/// All of them three days from now; or due since a minute ago.
+#[given(regex = r"^(\S+) has (pending|due) ([\w, ]+)$")]
+#[when(regex = r"^(\S+) has (pending|due) ([\w, ]+)$")]
+async fn has_pending(world: &mut World, contact: String, when: String, actions: String) {
+    let after = if when == "due" { Duration::minutes(-1) } else { SCHEDULED_AFTER };
     for action_type in actions.split(", ") {
-        let action = schedule(world, &contact, action_type).await.good();
+        let action = schedule(world, &contact, action_type, after).await.good();
         assert_eq!(action["status"], "pending", "{action}");
     }
 }
@@ -97,7 +99,7 @@ async fn has_pending(world: &mut World, contact: String, actions: String) {
 #[then(regex = r"^scheduling (\w+) for (\S+) is refused: (\d+) (.+)$")]
 async fn not_scheduled(world: &mut World, action_type: String, contact: String, status: u16, why: String) {
     world.settle().await;
-    schedule(world, &contact, &action_type).await.is_refused(status, &why);
+    schedule(world, &contact, &action_type, SCHEDULED_AFTER).await.is_refused(status, &why);
 }
 
 async fn act(world: &mut World, contact: &str, action_type: &str, verb: &str) -> Answer {

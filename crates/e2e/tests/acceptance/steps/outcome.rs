@@ -130,6 +130,27 @@ async fn not_told(world: &mut World, contact: String) {
     assert_eq!(exits(world, &contact).await, Vec::<Value>::new());
 }
 
+/// Once, as what it is; or not at all.
+#[then(regex = r"^the (\w+) of (\S+) is( not)? announced$")]
+async fn is_announced(world: &mut World, action_type: String, contact: String, not: String) {
+    world.settle().await;
+    let (id, enrollment) = (world.action(&contact, &action_type), world.enrollment(&contact));
+    let facts = world.place.facts("workflow.action.due", &enrollment).await;
+    let told: Vec<&Value> =
+        facts.iter().map(|(_, fact)| fact).filter(|fact| fact["data"]["action_id"] == id.as_str()).collect();
+    assert_eq!(told.len(), usize::from(not.is_empty()), "{facts:?}");
+    let path = format!("/api/v1/enrollments/{enrollment}/actions");
+    let actions = world.read("evaluator", &path).await;
+    let action = actions["items"].as_array().unwrap().iter().find(|action| action["id"] == id.as_str()).unwrap();
+    let announced_at = told.first().map_or(&Value::Null, |fact| &fact["data"]["announced_at"]);
+    assert_eq!(&action["announced_at"], announced_at, "{action}");
+    for fact in told {
+        let expected =
+            format!(r#"{{"contact_id": "{contact}", "action_type": "{action_type}", "enrollment_version": 1}}"#);
+        says("the announcement", &fact["data"], &expected);
+    }
+}
+
 /// What happened cannot lie after the exit that came of it.
 #[then(regex = r"^(\S+) reached the goal no later than it left$")]
 async fn reached_before_it_left(world: &mut World, contact: String) {
