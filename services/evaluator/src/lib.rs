@@ -3,6 +3,7 @@
 mod actions;
 mod api;
 mod app;
+mod asked;
 mod backlog;
 mod configuration;
 mod consume;

@@ -1,5 +1,6 @@
 //! The instruments of the evaluation.
 
+use domain::contract::{Command, EndEnrollment, ScheduleAction};
 use domain::goal::GoalType;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
@@ -16,6 +17,7 @@ pub struct Metrics {
     latency: Histogram<f64>,
     transactions: Counter<u64>,
     unreadable: Counter<u64>,
+    commands: Counter<u64>,
     backlog_queued: Gauge<f64>,
     backlog_held: Gauge<f64>,
 }
@@ -44,6 +46,7 @@ impl Metrics {
                 "goal.configuration.unreadable",
                 "Workflows left out because this version cannot read them.",
             ),
+            commands: counter("goal.commands", "Requests carried out over the bus, by command and result."),
             latency: meter
                 .f64_histogram("goal.evaluation.latency")
                 .with_unit("s")
@@ -60,6 +63,11 @@ impl Metrics {
         }
         self.transactions.add(0, &[]);
         self.unreadable.add(0, &[]);
+        for command in [EndEnrollment::ROUTING_KEY, ScheduleAction::ROUTING_KEY] {
+            for result in ["done", "refused"] {
+                self.commands.add(0, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
+            }
+        }
         for goal_type in GoalType::ALL {
             self.achievements.add(0, &[KeyValue::new("goal_type", goal_type.as_str())]);
         }
@@ -91,6 +99,11 @@ impl Metrics {
     pub fn backlog(&self, queued: f64, held: f64) {
         self.backlog_queued.record(queued, &[]);
         self.backlog_held.record(held, &[]);
+    }
+
+    /// A request over the bus is done, or was refused by the rules.
+    pub fn command(&self, command: &'static str, result: &'static str) {
+        self.commands.add(1, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
     }
 
     pub fn unreadable_workflow(&self) {

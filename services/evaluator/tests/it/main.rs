@@ -4,6 +4,7 @@
 mod actions;
 mod batches;
 mod bus_side;
+mod commands;
 mod counting;
 mod enrolling;
 mod exits;
