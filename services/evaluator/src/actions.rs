@@ -10,14 +10,19 @@ use domain::ids::{ActionId, EnrollmentId, TenantId};
 use domain::workflow::WorkflowStatus;
 use pg::{Db, Scope, Tx};
 
-/// Schedules an action for an active enrollment. No action is born after an exit.
+/// Schedules an action for an active enrollment. No action is born after an exit. One that
+/// is there is answered as it is: a repeated command changes nothing.
 pub async fn create(db: &Db, tenant: TenantId, new: New) -> Result<Action, Error> {
     let scope = Scope::Tenant(tenant.clone());
     db.run_tx("create_action", scope, move |tx| {
         let (tenant, new) = (tenant.clone(), new.clone());
         Box::pin(async move {
             locked_and_active(tx, &tenant, new.enrollment_id).await?;
-            Ok(actions::insert(tx, &tenant, &new).await?)
+            if let Some(made) = actions::insert(tx, &tenant, &new).await? {
+                return Ok(made);
+            }
+            let there = actions::find(tx, &tenant, new.id).await?;
+            there.filter(|there| there.enrollment_id == new.enrollment_id).ok_or(Error::ActionIdTaken)
         })
     })
     .await

@@ -72,8 +72,12 @@ fn consume(
         let consumed = bus.consume(consume, handler, db.dead_letters());
         tasks.spawn(name, gate.clone().once_open(consumed));
     };
-    let commands =
-        Commands { db: db.clone(), configurations: Arc::clone(&configurations), evaluator: evaluator.clone() };
+    let commands = Commands {
+        db: db.clone(),
+        configurations: Arc::clone(&configurations),
+        evaluator: evaluator.clone(),
+        metrics: metrics.clone(),
+    };
     let rechecks =
         Consume { queue: Queue::EvaluatorCommands, max_messages: settings.max_rechecks, prefetch: settings.prefetch };
     spawn("commands", Arc::new(commands), rechecks);

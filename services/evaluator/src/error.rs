@@ -23,6 +23,8 @@ pub enum Error {
     WorkflowNotActive,
     #[error("the action is not pending")]
     ActionNotPending,
+    #[error("the action's id is that of an action of another enrollment")]
+    ActionIdTaken,
     #[error("the action is not running")]
     ActionNotRunning,
     /// Something changed between two statements of the transaction; the whole of it is to be run again.
@@ -55,6 +57,7 @@ impl Error {
             Self::EnrollmentExited => "enrollment_exited",
             Self::WorkflowNotActive => "workflow_not_active",
             Self::ActionNotPending => "action_not_pending",
+            Self::ActionIdTaken => "action_id_taken",
             Self::ActionNotRunning => "action_not_running",
             Self::Overtaken => "overtaken",
             Self::GoalsUnreadable => "goals_unreadable",

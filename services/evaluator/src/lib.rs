@@ -4,6 +4,7 @@ mod actions;
 mod announce;
 mod api;
 mod app;
+mod asked;
 mod backlog;
 mod configuration;
 mod consume;

@@ -1,5 +1,6 @@
 //! The instruments of the evaluation.
 
+use domain::contract::{Command, EndEnrollment, ScheduleAction};
 use domain::goal::GoalType;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
@@ -16,6 +17,7 @@ pub struct Metrics {
     latency: Histogram<f64>,
     transactions: Counter<u64>,
     unreadable: Counter<u64>,
+    commands: Counter<u64>,
     backlog_queued: Gauge<f64>,
     backlog_held: Gauge<f64>,
     announced: Counter<u64>,
@@ -47,6 +49,7 @@ impl Metrics {
                 "goal.configuration.unreadable",
                 "Workflows left out because this version cannot read them.",
             ),
+            commands: counter("goal.commands", "Requests carried out over the bus, by command and result."),
             latency: meter
                 .f64_histogram("goal.evaluation.latency")
                 .with_unit("s")
@@ -74,6 +77,11 @@ impl Metrics {
             counter.add(0, &[]);
         }
         self.unreadable.add(0, &[]);
+        for command in [EndEnrollment::ROUTING_KEY, ScheduleAction::ROUTING_KEY] {
+            for result in ["done", "refused"] {
+                self.commands.add(0, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
+            }
+        }
         for goal_type in GoalType::ALL {
             self.achievements.add(0, &[KeyValue::new("goal_type", goal_type.as_str())]);
         }
@@ -115,6 +123,11 @@ impl Metrics {
 
     pub fn lateness(&self, lateness: Duration) {
         self.lateness.record(lateness.as_secs_f64(), &[]);
+    }
+
+    /// A request over the bus is done, or was refused by the rules.
+    pub fn command(&self, command: &'static str, result: &'static str) {
+        self.commands.add(1, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
     }
 
     pub fn unreadable_workflow(&self) {

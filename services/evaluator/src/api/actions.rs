@@ -2,14 +2,13 @@
 
 use super::{Stored, before};
 use crate::actions::{self, Outcome};
+use crate::asked;
 use crate::lists;
 use crate::store::actions::{Action, New};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use domain::action::ActionStatus;
-use domain::fault::Fault;
 use domain::ids::{ActionId, EnrollmentId};
-use domain::json::{Json, Limits};
 use pg::Db;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,9 +18,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use web::openapi::{Demands, EXACT_JSON, Operation, schema};
 use web::{By, Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
-
-const MAX_TYPE_CHARS: usize = 64;
-const PAYLOAD: Limits = Limits { max_bytes: 16_384, max_depth: 16, max_keys: 256, max_string_bytes: 8_192 };
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -134,31 +130,12 @@ async fn create(
     let new = New {
         id: Uuid::now_v7().into(),
         enrollment_id: path.into_inner(),
-        action_type: action_type(body.action_type)?,
+        action_type: asked::action_type(body.action_type)?,
         scheduled_at: body.scheduled_at,
-        payload: body.payload.map(|payload| payload_text(&payload)).transpose()?,
+        payload: body.payload.map(|payload| asked::payload(payload.get())).transpose()?,
     };
     let created = actions::create(&db, caller.tenant, new).await?;
     Ok(HttpResponse::Created().json(ActionBody::from(created)))
-}
-
-fn action_type(text: String) -> Result<String, Fault> {
-    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let sound =
-        text.len() <= MAX_TYPE_CHARS && text.bytes().all(word) && text.starts_with(|c: char| c.is_ascii_lowercase());
-    if sound {
-        return Ok(text);
-    }
-    let message = format!("must be lower-case letters, digits and `_`, at most {MAX_TYPE_CHARS}, as `send_email`");
-    Err(Fault::at("action_type", "invalid_value", message))
-}
-
-fn payload_text(payload: &RawValue) -> Result<String, Fault> {
-    let payload = Json::parse(payload.get(), &PAYLOAD).map_err(|fault| fault.within("payload"))?;
-    match payload {
-        Json::Object(_) => Ok(payload.to_text()),
-        _ => Err(Fault::at("payload", "invalid_type", "must be an object")),
-    }
 }
 
 async fn list(

@@ -2,7 +2,8 @@
 
 use super::achievements::AchievementBody;
 use super::author::Author;
-use super::{Stored, before, text};
+use super::{Stored, before};
+use crate::asked;
 use crate::end::{self, End};
 use crate::enroll::{self, Outcome, Request, Step};
 use crate::error::Error;
@@ -26,7 +27,6 @@ use web::openapi::{Demands, Operation, schema};
 use web::{By, Cursor, Listed, Page, Problem, Strict, Viewer};
 
 const MAX_STEP_CHARS: usize = 128;
-const MAX_REASON_CHARS: usize = 500;
 
 /// A contact to be enrolled.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -86,8 +86,8 @@ impl<'de> Deserialize<'de> for StepBody {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<StepBody, E> {
-                let name =
-                    text("current_step", name.to_owned(), MAX_STEP_CHARS).map_err(|fault| E::custom(fault.message))?;
+                let name = asked::text("current_step", name.to_owned(), MAX_STEP_CHARS)
+                    .map_err(|fault| E::custom(fault.message))?;
                 Ok(StepBody(Step::Name(name)))
             }
         }
@@ -317,7 +317,7 @@ async fn end(
     By(Author(origin), (path, Strict(body))): By<Author, (Path<EnrollmentId>, Strict<EndBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
-    let reason = body.reason.map(|reason| text("reason", reason, MAX_REASON_CHARS)).transpose()?;
+    let reason = body.reason.map(asked::reason).transpose()?;
     let end = End { exit_reason: body.status.into(), reason };
     let ended = end::end(&db, origin, path.into_inner(), end).await?;
     Ok(HttpResponse::Ok().json(EnrollmentBody::from(ended)))

@@ -11,7 +11,6 @@ mod simulate;
 
 use crate::error::Error;
 use actix_web::http::StatusCode;
-use domain::fault::Fault;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::error::Error as _;
@@ -60,6 +59,7 @@ impl From<Error> for Problem {
             | Error::EnrollmentExited
             | Error::WorkflowNotActive
             | Error::ActionNotPending
+            | Error::ActionIdTaken
             | Error::ActionNotRunning
             | Error::GoalsUnreadable => Self::conflict(code, message),
             Error::ReferenceNotFound { fault, .. } | Error::Invalid(fault) => {
@@ -103,12 +103,4 @@ impl From<String> for Stored {
     fn from(text: String) -> Self {
         Some(text).into()
     }
-}
-
-/// A text of the caller: not empty, not too long.
-fn text(key: &str, text: String, max_chars: usize) -> Result<String, Fault> {
-    if text.is_empty() || text.chars().count() > max_chars {
-        return Err(Fault::at(key, "invalid_value", format!("must have 1 to {max_chars} characters")));
-    }
-    Ok(text)
 }

@@ -1,9 +1,10 @@
-//! The queue `evaluator.commands`. Of the commands only `recheck` is taken.
+//! The queue `evaluator.commands`. Rechecks are taken together, what is asked for (`requests`) one after the other.
 
-use super::{MALFORMED, enter, failed};
+use super::{MALFORMED, enter, failed, requests};
 use crate::configuration::{Configurations, Fresh};
 use crate::error::Error;
 use crate::evaluate::Evaluator;
+use crate::metrics::Metrics;
 use crate::nominations::{Hint, Nominations};
 use crate::origin::Origin;
 use crate::recheck;
@@ -21,6 +22,7 @@ pub struct Commands {
     pub db: Db,
     pub configurations: Arc<Configurations>,
     pub evaluator: Evaluator,
+    pub metrics: Metrics,
 }
 
 /// A recheck that was read.
@@ -35,8 +37,13 @@ impl Handler for Commands {
     fn handle<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Action>> {
         Box::pin(async move {
             let mut actions = vec![Action::Ack; messages.len()];
+            let mut away = None;
             let mut rechecks = Vec::with_capacity(messages.len());
             for (place, message) in messages.iter().enumerate() {
+                if let Some(request) = requests::read(message) {
+                    actions[place] = self.request(request, message, &mut away).await;
+                    continue;
+                }
                 match read(message) {
                     Ok(recheck) => rechecks.push(Asked { place, message, recheck }),
                     Err(action) => actions[place] = action,
@@ -57,6 +64,25 @@ fn read(message: &Message) -> Result<Recheck, Action> {
 }
 
 impl Commands {
+    /// Carries out what is asked for. Once something is away the following wait too, so that they keep their order.
+    async fn request(
+        &self,
+        request: Result<requests::Request, Action>,
+        message: &Message,
+        away: &mut Option<Action>,
+    ) -> Action {
+        let request = match (request, &away) {
+            (Err(action), _) => return action,
+            (Ok(_), Some(action)) => return action.clone(),
+            (Ok(request), None) => request,
+        };
+        let action = requests::carry_out(&self.db, &self.metrics, request, message.traceparent.clone()).await;
+        if matches!(action, Action::Retry(_)) {
+            *away = Some(action.clone());
+        }
+        action
+    }
+
     async fn rechecks(&self, rechecks: &[Asked<'_>], actions: &mut [Action]) {
         let tenants: BTreeSet<TenantId> = rechecks.iter().map(|asked| asked.recheck.tenant_id.clone()).collect();
         if tenants.is_empty() {

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod events_stored;
+mod requests;
 
 use crate::error::Error;
 use crate::evaluate::{Failure, described, is_poison};

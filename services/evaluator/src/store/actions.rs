@@ -61,14 +61,15 @@ pub struct New {
 const INSERT: &str = concat!(
     "INSERT INTO evaluator.scheduled_actions AS a \
      (tenant_id, id, enrollment_id, action_type, scheduled_at, created_at, payload) \
-     VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6::text::jsonb) RETURNING ",
+     VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6::text::jsonb) ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ",
     columns!()
 );
 
-/// Adds a pending action to an enrollment that this transaction has locked and seen active.
-pub async fn insert(tx: &Tx, tenant: &TenantId, new: &New) -> Result<Action, Error> {
+/// Adds a pending action to an enrollment that this transaction has locked and seen active; none if its id is there
+/// already.
+pub async fn insert(tx: &Tx, tenant: &TenantId, new: &New) -> Result<Option<Action>, Error> {
     let row = tx
-        .query_one(
+        .query_opt(
             INSERT,
             &[
                 &tenant.as_str(),
@@ -80,7 +81,7 @@ pub async fn insert(tx: &Tx, tenant: &TenantId, new: &New) -> Result<Action, Err
             ],
         )
         .await?;
-    action(&row)
+    row.as_ref().map(action).transpose()
 }
 
 const FIND: &str =

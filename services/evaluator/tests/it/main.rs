@@ -5,6 +5,7 @@ mod actions;
 mod announcing;
 mod batches;
 mod bus_side;
+mod commands;
 mod counting;
 mod enrolling;
 mod exits;
