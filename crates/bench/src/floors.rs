@@ -66,12 +66,12 @@ pub async fn stored_rows(stand: &Stand, connections: usize, count: usize, lasts:
     store::reset(&stand.database).await?;
     let rows = Rows::of(count)?;
     let stored = Cell::new(0_u64);
-    let clients = try_join_all((0..connections).map(|_| stand.login("goalpost_ingest"))).await?;
+    let clients = try_join_all((0..connections).map(|_| stand.login("goalpost_ingest_system"))).await?;
     let began = Instant::now();
     let tenant = stand.tenants[0].id.as_str();
     let (rows, stored) = (&rows, &stored);
     try_join_all(clients.iter().map(|client| async move {
-        let statements = [floor::ENTER, floor::KEYS, floor::EVENTS, floor::OUTBOX];
+        let statements = [floor::KEYS, floor::EVENTS, floor::OUTBOX];
         let prepared = try_join_all(statements.iter().map(|sql| client.prepare(sql))).await?;
         while began.elapsed() < lasts {
             store_once(client, &prepared, tenant, rows).await?;
@@ -88,7 +88,7 @@ pub async fn stored_rows(stand: &Stand, connections: usize, count: usize, lasts:
 
 #[expect(clippy::disallowed_methods, reason = "a floor is a transaction without the machinery round it")]
 async fn store_once(client: &Client, prepared: &[Statement], tenant: &str, rows: &Rows) -> anyhow::Result<()> {
-    let [enter, keys, events, outbox] = prepared else { anyhow::bail!("four statements are prepared") };
+    let [keys, events, outbox] = prepared else { anyhow::bail!("three statements are prepared") };
     let mut ids: Vec<Uuid> = rows.names.iter().map(|_| Uuid::now_v7()).collect();
     ids.sort_unstable();
     let hashes: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
@@ -96,7 +96,6 @@ async fn store_once(client: &Client, prepared: &[Statement], tenant: &str, rows:
     let payloads: Vec<&[u8]> = rows.payloads.iter().map(Vec::as_slice).collect();
     futures_util::try_join!(
         client.batch_execute("BEGIN"),
-        async { client.query_one(enter, &[&tenant]).await },
         async { client.execute(keys, &[&tenant, &ids, &hashes]).await },
         async { client.execute(events, &[&tenant, &ids, &rows.names, &rows.contacts, &rows.properties]).await },
         async { client.execute(outbox, &[&tenant, &messages, &payloads]).await },

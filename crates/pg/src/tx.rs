@@ -47,8 +47,8 @@ pub struct Tx {
     metrics: Arc<Metrics>,
     failed: AtomicBool,
     outbox_written: AtomicBool,
-    /// The database clock at the start, where it came with the tenant.
-    now: OnceLock<OffsetDateTime>,
+    /// The database clock at the start.
+    now: OffsetDateTime,
     /// Known once something was written: what the server is asked about if the answer to COMMIT is lost.
     identity: OnceLock<Identity>,
     identifying: AtomicBool,
@@ -61,7 +61,8 @@ enum Ended {
     Lost(Identity),
 }
 
-const ENTER: &str = "SELECT set_config('app.tenant_id', $1, true), now()";
+/// Opens the rows of a tenant.
+const ENTER: &str = "SELECT now(), set_config('app.tenant_id', $1, true)";
 const NOW: &str = "SELECT now()";
 
 impl Tx {
@@ -89,27 +90,17 @@ impl Tx {
         self.answered(sql, self.client().execute(&statement, params)).await
     }
 
-    /// Goes on as another tenant. Only the committer of ingest, whose batches mix tenants, has a use for it.
-    pub async fn enter(&self, tenant: &TenantId) -> Result<(), Error> {
-        let now = self.query_one(ENTER, &[&tenant.as_str()]).await?.try_get(1)?;
-        self.now.get_or_init(|| now);
-        Ok(())
-    }
-
     /// Prepares statements ahead, so that what is then given together really goes out together and in order.
     pub async fn prepare(&self, statements: &[&'static str]) -> Result<(), Error> {
-        for sql in statements.iter().chain([&ENTER]) {
+        for sql in statements {
             self.prepared(sql).await?;
         }
         Ok(())
     }
 
-    /// The database clock at the start of the transaction. In a tenant's scope it is known already.
-    pub async fn now(&self) -> Result<OffsetDateTime, Error> {
-        match self.now.get() {
-            Some(now) => Ok(*now),
-            None => Ok(self.query_one(NOW, &[]).await?.try_get(0)?),
-        }
+    /// The database clock at the start of the transaction.
+    pub fn now(&self) -> OffsetDateTime {
+        self.now
     }
 
     /// Wakes the relay once this transaction has committed. `add_to_outbox` does it by itself.
@@ -170,28 +161,27 @@ impl Tx {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
     async fn begin(client: Object, db: &Db, name: &'static str, scope: &Scope, mode: Mode) -> Result<Self, Error> {
-        let tx = Self {
+        let mut tx = Self {
             client: Some(client),
             name,
             mode,
             metrics: Arc::clone(&db.0.metrics),
             failed: AtomicBool::new(false),
             outbox_written: AtomicBool::new(false),
-            now: OnceLock::new(),
+            now: OffsetDateTime::UNIX_EPOCH,
             identity: OnceLock::new(),
             identifying: AtomicBool::new(false),
         };
-        if let Scope::Tenant(_) = scope {
-            tx.prepare(&[]).await?;
-        }
-        let begun = async { tx.noted(tx.client().batch_execute(mode.begin()).await) };
-        let entered = async {
-            match scope {
-                Scope::Tenant(tenant) => tx.enter(tenant).await,
-                Scope::System(_) => Ok(()),
-            }
+        let tenant = match scope {
+            Scope::Tenant(tenant) => Some(tenant.as_str()),
+            Scope::System(_) => None,
         };
-        futures_util::try_join!(begun, entered)?;
+        let first = if tenant.is_some() { ENTER } else { NOW };
+        tx.prepared(first).await?;
+        let begun = async { tx.noted(tx.client().batch_execute(mode.begin()).await) };
+        let parameters: &[&(dyn ToSql + Sync)] = if let Some(tenant) = &tenant { &[tenant] } else { &[] };
+        let ((), row) = futures_util::try_join!(begun, tx.query_one(first, parameters))?;
+        tx.now = row.try_get(0)?;
         Ok(tx)
     }
 

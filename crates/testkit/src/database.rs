@@ -54,7 +54,7 @@ impl Database {
             url: self.url(&format!("goalpost_{service}")),
             system_url: self.url(&format!("goalpost_{service}_system")),
             pool_size: 4,
-            system_pool_size: 2,
+            system_pool_size: 4,
             tx_timeout_ms: 20_000,
         }
     }

@@ -1,4 +1,4 @@
-//! Stored events of one tenant as messages for the bus: chunks of at most 200 events and 1 MiB.
+//! Stored events as messages for the bus: chunks of one tenant, and of at most 200 events and 1 MiB.
 
 use domain::contract::{EventStored, EventsStored};
 use domain::ids::TenantId;
@@ -7,16 +7,21 @@ use time::OffsetDateTime;
 
 use crate::store::events_raw::Timed;
 
-/// Most bytes of one message, unless a single event is bigger.
-const MAX_BYTES: usize = 1_048_576;
+/// The outbox messages of events that one transaction stores; the events of a tenant stand together.
+pub fn messages(received_at: OffsetDateTime, events: &[Timed<'_>]) -> Vec<NewMessage> {
+    let of_tenants = events.chunk_by(|one, next| one.candidate.tenant_id == next.candidate.tenant_id);
+    of_tenants.flat_map(|events| of_tenant(received_at, events)).collect()
+}
 
-/// The outbox messages of events that one transaction stores.
-pub fn messages(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_>]) -> Vec<NewMessage> {
+fn of_tenant(received_at: OffsetDateTime, events: &[Timed<'_>]) -> Vec<NewMessage> {
+    let Some(tenant_id) = events.first().map(|event| &event.candidate.tenant_id) else {
+        return Vec::new();
+    };
     let mut messages = Vec::with_capacity(events.len().div_ceil(EventsStored::MAX_EVENTS));
     let mut open: Vec<&[Timed<'_>]> = events.chunks(EventsStored::MAX_EVENTS).rev().collect();
     while let Some(chunk) = open.pop() {
         let message = message(tenant_id, received_at, chunk);
-        if message.payload.len() > MAX_BYTES && chunk.len() > 1 {
+        if message.payload.len() > EventsStored::MAX_BYTES && chunk.len() > 1 {
             let (first, second) = chunk.split_at(chunk.len() / 2);
             open.extend([second, first]);
         } else {
@@ -58,8 +63,8 @@ mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         let timed = |candidate| Timed { candidate, event_time: now, time_clamped: false };
         let events: Vec<Timed<'_>> = candidates.iter().map(timed).collect();
-        let messages = messages(&TenantId::parse("a").unwrap(), now, &events);
-        assert!(messages.iter().all(|message| message.mandatory && message.payload.len() <= MAX_BYTES));
+        let messages = messages(now, &events);
+        assert!(messages.iter().all(|message| message.mandatory && message.payload.len() <= EventsStored::MAX_BYTES));
         messages.iter().map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
     }
 
@@ -87,6 +92,14 @@ mod tests {
         let chunks = chunks(&numbered(150, Json::object([("a", Json::from("x".repeat(10_000)))])));
         assert_eq!(chunks.iter().map(|chunk| chunk.events.len()).sum::<usize>(), 150);
         assert_eq!(chunks.len(), 2);
+    }
+
+    #[test]
+    fn a_chunk_is_of_one_tenant() {
+        let chunks = chunks(&[sample("a", 1, 0), sample("a", 2, 0), sample("b", 1, 0), sample("c", 1, 0)]);
+        let of = |chunk: &EventsStored| (chunk.tenant_id.to_string(), chunk.events.len());
+        let expected = [("a", 2), ("b", 1), ("c", 1)].map(|(tenant, events)| (tenant.to_owned(), events));
+        assert_eq!(chunks.iter().map(of).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! One transaction for one folded batch: ids into the ledger, new events into the raw table, chunks
 //! into the outbox. What the database refuses is searched out by halving, so that it stands alone.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use domain::event::event_time;
-use domain::ids::{EventId, TenantId};
-use futures_util::future::{BoxFuture, try_join_all};
 use pg::{Db, Scope, Tx};
 use time::OffsetDateTime;
 
@@ -15,7 +12,7 @@ use crate::batch::Outcome;
 use crate::candidate::Candidate;
 use crate::chunks;
 use crate::store::events_raw::Timed;
-use crate::store::{self, event_keys, events_raw};
+use crate::store::{event_keys, events_raw};
 
 /// Stores candidates, unique and ascending by tenant and id; what became of each. Committed, or
 /// given up, when it returns.
@@ -67,86 +64,37 @@ fn refused(candidate: &Candidate, error: &pg::Error) {
 }
 
 async fn transaction(db: &Db, candidates: &Arc<[Candidate]>, range: Range<usize>) -> Result<Vec<Outcome>, pg::Error> {
-    let Some(first) = candidates[range.clone()].first() else {
-        return Ok(Vec::new());
-    };
-    let scope = Scope::Tenant(first.tenant_id.clone());
     let (db, candidates) = (db.clone(), Arc::clone(candidates));
     let runner = db.clone();
     runner
-        .run_tx("store_events", scope, move |tx| {
+        .run_tx("store_events", Scope::System("store events"), move |tx| {
             let (db, candidates, range) = (db.clone(), Arc::clone(&candidates), range.clone());
             Box::pin(async move { store_in(&db, tx, &candidates[range]).await })
         })
         .await
 }
 
-/// One flight stores what nobody has stored before, and all that is to be told of it. Only a tenant some of whose ids were taken
-/// needs a second.
+/// One flight stores what nobody has stored before, and all that is to be told of it, whosever it is. Only where ids were taken is
+/// there a second: it tells of those that were free, and asks for the content of the others.
 async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outcome>, pg::Error> {
-    let of_tenants: Vec<&[Candidate]> = candidates.chunk_by(|one, next| one.tenant_id == next.tenant_id).collect();
-    tx.prepare(&store::STATEMENTS).await?;
-    db.prepare_outbox(tx).await?;
-    // The transaction was opened as the first tenant; it has to be switched only where there are more.
-    let flight = Flight { db, tx, switch: of_tenants.len() > 1, received_at: tx.now().await? };
-
-    let stored = of_tenants.iter().map(|events| -> BoxFuture<'_, _> { Box::pin(flight.store(events)) });
-    let free = try_join_all(stored).await?;
-    let outcomes = of_tenants
-        .iter()
-        .zip(&free)
-        .map(|(events, free)| -> BoxFuture<'_, _> { Box::pin(flight.settle(events, free)) });
-    try_join_all(outcomes).await.map(|outcomes| outcomes.concat())
-}
-
-/// What the statements of a transaction share.
-#[derive(Clone, Copy)]
-struct Flight<'a> {
-    db: &'a Db,
-    tx: &'a Tx,
-    switch: bool,
-    received_at: OffsetDateTime,
-}
-
-impl Flight<'_> {
-    async fn enter(self, tenant_id: &TenantId) -> Result<(), pg::Error> {
-        if self.switch { self.tx.enter(tenant_id).await } else { Ok(()) }
+    let received_at = tx.now();
+    let events: Vec<Timed<'_>> = candidates.iter().map(|event| timed(event, received_at)).collect();
+    let messages = chunks::messages(received_at, &events);
+    let taken = events_raw::store(tx, received_at, &events, &messages).await?;
+    let mut outcomes = vec![Outcome::New; candidates.len()];
+    if taken.is_empty() {
+        return Ok(outcomes);
     }
 
-    /// Stores the events of one tenant; which of their ids were free.
-    async fn store(self, events: &[Candidate]) -> Result<HashSet<EventId>, pg::Error> {
-        let Some(tenant_id) = events.first().map(|event| &event.tenant_id) else {
-            return Ok(HashSet::new());
-        };
-        let timed: Vec<Timed<'_>> = events.iter().map(|event| timed(event, self.received_at)).collect();
-        let messages = chunks::messages(tenant_id, self.received_at, &timed);
-        let stored = events_raw::store(self.tx, tenant_id, self.received_at, &timed, &messages);
-        futures_util::try_join!(self.enter(tenant_id), stored).map(|((), free)| free)
+    let (old, new): (Vec<_>, Vec<_>) = events.iter().enumerate().partition(|(place, _)| taken.contains(place));
+    let new: Vec<Timed<'_>> = new.into_iter().map(|(_, event)| *event).collect();
+    db.add_to_outbox(tx, &chunks::messages(received_at, &new)).await?;
+    let asked: Vec<&Candidate> = old.iter().map(|(_, event)| event.candidate).collect();
+    let hashes = event_keys::content_hashes(tx, &asked).await?;
+    for ((place, _), hash) in old.into_iter().zip(hashes) {
+        outcomes[place] = hash.map_or(Outcome::Gone, Outcome::Existing);
     }
-
-    /// What became of the events of one tenant. Where not all were new, tells of those that were, and asks for the content of
-    /// the others.
-    async fn settle(self, events: &[Candidate], free: &HashSet<EventId>) -> Result<Vec<Outcome>, pg::Error> {
-        let Some(tenant_id) = events.first().map(|event| &event.tenant_id).filter(|_| free.len() < events.len()) else {
-            return Ok(vec![Outcome::New; events.len()]);
-        };
-        let is_new = |event: &&Candidate| free.contains(&event.event_id);
-        let new: Vec<Timed<'_>> = events.iter().filter(is_new).map(|event| timed(event, self.received_at)).collect();
-        let taken: Vec<_> =
-            events.iter().filter(|event| !is_new(event)).map(|event| event.event_id.as_uuid()).collect();
-        let messages = chunks::messages(tenant_id, self.received_at, &new);
-        let ((), (), hashes) = futures_util::try_join!(
-            self.enter(tenant_id),
-            self.db.add_to_outbox(self.tx, &messages),
-            event_keys::content_hashes(self.tx, tenant_id, &taken),
-        )?;
-        let outcome = |event: &Candidate| match hashes.get(&event.event_id) {
-            _ if free.contains(&event.event_id) => Outcome::New,
-            Some(stored) => Outcome::Existing(*stored),
-            None => Outcome::Gone,
-        };
-        Ok(events.iter().map(outcome).collect())
-    }
+    Ok(outcomes)
 }
 
 fn timed(candidate: &Candidate, received_at: OffsetDateTime) -> Timed<'_> {

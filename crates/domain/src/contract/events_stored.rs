@@ -48,6 +48,8 @@ impl EventsStored {
     pub const ROUTING_KEY: &'static str = "events.stored";
     /// Most events in one chunk.
     pub const MAX_EVENTS: usize = 200;
+    /// Most bytes of one chunk, unless a single event is bigger.
+    pub const MAX_BYTES: usize = 1_048_576;
 
     /// The outbox message of this chunk. Mandatory; its id is derived from the events in it. It travels in the trace of the
     /// first event that has one; whoever reads it goes by that of each event.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::ids::{ContactId, EventId, TenantId};
+use domain::ids::ContactId;
 use domain::json::Json;
 use domain::outbox::NewMessage;
 use pg::{ToSql, Tx};
@@ -21,40 +21,44 @@ pub struct Timed<'a> {
 }
 
 /// Takes the ids that are free in the ledger, stores the events that got theirs, and, when all did, what is told about them:
-/// one statement, so that a tenant's events cost one flight. $1 tenant, $2 received at, $3 event ids ascending, $4 content hashes,
-/// then one array per column; $17 to $24 the messages. JSON comes as text, so that numbers stay as they were written. Answers the
-/// ids that were free. Waits for other transactions that are taking the same ids.
+/// one statement, so that the events of any number of tenants cost one flight. $1 tenants and $3 event ids, ascending; $2 received at,
+/// $4 content hashes, then one array per column; $17 to $25 the messages. JSON comes as text, so that numbers stay as they were
+/// written. Answers the places, from 1, of the events whose ids were taken. Waits for other transactions that are taking the same ids.
 pub const STORE: &str = "\
     WITH free AS ( \
     INSERT INTO ingest.event_keys (received_at, event_id, content_hash, tenant_id) \
-    SELECT $2, k.event_id, k.content_hash, $1 FROM unnest($3::uuid[], $4::bytea[]) AS k (event_id, content_hash) \
-    ON CONFLICT DO NOTHING RETURNING event_id), \
+    SELECT $2, k.event_id, k.content_hash, k.tenant_id \
+    FROM unnest($1::text[], $3::uuid[], $4::bytea[]) AS k (tenant_id, event_id, content_hash) \
+    ON CONFLICT DO NOTHING RETURNING tenant_id, event_id), \
     stored AS ( \
     INSERT INTO ingest.events_raw (tenant_id, received_at, event_id, event_name, event_category, event_time, \
     occurred_at, sent_at, time_clamped, project_id, user_id, contact_id, session_id, properties, context) \
-    SELECT $1, $2, e.event_id, e.event_name, e.event_category, e.event_time, e.occurred_at, e.sent_at, e.time_clamped, \
+    SELECT e.tenant_id, $2, e.event_id, e.event_name, e.event_category, e.event_time, e.occurred_at, e.sent_at, e.time_clamped, \
     e.project_id, e.user_id, e.contact_id, e.session_id, e.properties::jsonb, e.context::jsonb \
-    FROM unnest($3::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], \
+    FROM unnest($1::text[], $3::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], \
     $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) \
-    AS e (event_id, event_name, event_category, event_time, occurred_at, sent_at, time_clamped, project_id, user_id, \
+    AS e (tenant_id, event_id, event_name, event_category, event_time, occurred_at, sent_at, time_clamped, project_id, user_id, \
     contact_id, session_id, properties, context) \
-    WHERE e.event_id IN (SELECT f.event_id FROM free f)), \
+    WHERE (e.tenant_id, e.event_id) IN (SELECT f.tenant_id, f.event_id FROM free f)), \
     told AS ( \
     INSERT INTO ingest.outbox (tenant_id, exchange, routing_key, mandatory, content_type, message_id, payload, traceparent, events) \
-    SELECT $1, $17, $18, $19, $20, m.message_id, m.payload, m.traceparent, m.events \
-    FROM unnest($21::uuid[], $22::bytea[], $23::text[], $24::integer[]) AS m (message_id, payload, traceparent, events) \
+    SELECT m.tenant_id, $17, $18, $19, $20, m.message_id, m.payload, m.traceparent, m.events \
+    FROM unnest($21::text[], $22::uuid[], $23::bytea[], $24::text[], $25::integer[]) \
+    AS m (tenant_id, message_id, payload, traceparent, events) \
     WHERE (SELECT count(*) FROM free) = cardinality($3::uuid[])) \
-    SELECT event_id FROM free";
+    SELECT t.place FROM unnest($1::text[], $3::uuid[]) WITH ORDINALITY AS t (tenant_id, event_id, place) \
+    WHERE (SELECT count(*) FROM free) < cardinality($3::uuid[]) \
+    AND (t.tenant_id, t.event_id) NOT IN (SELECT f.tenant_id, f.event_id FROM free f)";
 
-/// Stores events of one tenant, given in ascending order of their ids, and answers which of the ids were free: those are stored now.
-/// The messages, which tell of all of these events, are in the outbox only if all were free.
+/// Stores events, given in ascending order of tenant and id, and answers the places of those that are not: their ids were taken.
+/// The messages, which tell of all of these events, are in the outbox only if none was.
 pub async fn store(
     tx: &Tx,
-    tenant_id: &TenantId,
     received_at: OffsetDateTime,
     events: &[Timed<'_>],
     messages: &[NewMessage],
-) -> Result<HashSet<EventId>, pg::Error> {
+) -> Result<HashSet<usize>, pg::Error> {
+    let tenants: Vec<&str> = column(events, |event| event.tenant_id.as_str());
     let event_ids: Vec<Uuid> = column(events, |event| event.event_id.as_uuid());
     let hashes: Vec<&[u8]> = column(events, |event| event.content_hash.as_slice());
     let names: Vec<&str> = column(events, |event| event.event_name.as_str());
@@ -69,18 +73,9 @@ pub async fn store(
     let sessions: Vec<Option<&str>> = column(events, |event| event.session_id.as_deref());
     let properties: Vec<String> = column(events, |event| event.properties.to_text());
     let contexts: Vec<Option<String>> = column(events, |event| event.context.as_ref().map(Json::to_text));
-    let message_ids: Vec<Uuid> = messages.iter().map(|message| message.message_id).collect();
-    let payloads: Vec<&[u8]> = messages.iter().map(|message| message.payload.as_slice()).collect();
-    let traceparents: Vec<Option<&str>> = messages.iter().map(|message| message.traceparent.as_deref()).collect();
-    let told: Vec<i32> = messages.iter().map(|message| i32::try_from(message.events).unwrap_or(i32::MAX)).collect();
-    let kind = messages.first();
-    let exchange = kind.map(|message| message.exchange);
-    let routing_key = kind.map(|message| message.routing_key);
-    let mandatory = kind.map(|message| message.mandatory);
-    let content_type = kind.map(|message| message.content_type);
-    let tenant_id = tenant_id.as_str();
-    let parameters: [&(dyn ToSql + Sync); 24] = [
-        &tenant_id,
+    let told = Told::of(messages);
+    let parameters: [&(dyn ToSql + Sync); 16] = [
+        &tenants,
         &received_at,
         &event_ids,
         &hashes,
@@ -96,22 +91,59 @@ pub async fn store(
         &sessions,
         &properties,
         &contexts,
-        &exchange,
-        &routing_key,
-        &mandatory,
-        &content_type,
-        &message_ids,
-        &payloads,
-        &traceparents,
-        &told,
     ];
-    let rows = tx.query(STORE, &parameters).await?;
-    if rows.len() == events.len() {
+    let rows = tx.query(STORE, &[&parameters[..], &told.parameters()[..]].concat()).await?;
+    if rows.is_empty() {
         tx.note_outbox_written();
     }
-    rows.iter().map(|row| Ok(EventId::from(row.try_get::<_, Uuid>(0)?))).collect()
+    let place = |place: i64| usize::try_from(place - 1).map_err(|_| pg::Error::Decode(format!("the place {place}")));
+    rows.iter().map(|row| place(row.try_get(0)?)).collect()
 }
 
 fn column<'a, T>(events: &[Timed<'a>], of: impl Fn(&'a Candidate) -> T) -> Vec<T> {
     events.iter().map(|event| of(event.candidate)).collect()
+}
+
+/// Messages of one kind, as `STORE` takes them.
+struct Told<'a> {
+    exchange: Option<&'static str>,
+    routing_key: Option<&'static str>,
+    mandatory: Option<bool>,
+    content_type: Option<&'static str>,
+    tenants: Vec<&'a str>,
+    message_ids: Vec<Uuid>,
+    payloads: Vec<&'a [u8]>,
+    traceparents: Vec<Option<&'a str>>,
+    events: Vec<i32>,
+}
+
+impl<'a> Told<'a> {
+    fn of(messages: &'a [NewMessage]) -> Self {
+        let kind = messages.first();
+        Self {
+            exchange: kind.map(|message| message.exchange),
+            routing_key: kind.map(|message| message.routing_key),
+            mandatory: kind.map(|message| message.mandatory),
+            content_type: kind.map(|message| message.content_type),
+            tenants: messages.iter().map(|message| message.tenant_id.as_str()).collect(),
+            message_ids: messages.iter().map(|message| message.message_id).collect(),
+            payloads: messages.iter().map(|message| message.payload.as_slice()).collect(),
+            traceparents: messages.iter().map(|message| message.traceparent.as_deref()).collect(),
+            events: messages.iter().map(|message| i32::try_from(message.events).unwrap_or(i32::MAX)).collect(),
+        }
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 9] {
+        [
+            &self.exchange,
+            &self.routing_key,
+            &self.mandatory,
+            &self.content_type,
+            &self.tenants,
+            &self.message_ids,
+            &self.payloads,
+            &self.traceparents,
+            &self.events,
+        ]
+    }
 }

@@ -219,7 +219,7 @@ async fn answers_to_commits_that_are_lost_change_no_verdict() {
     let database = Database::create().await.unwrap();
     let server = Proxy::before(&database.superuser_url()).await.unwrap();
     let world = World::with(|settings| {
-        settings.database.url = server.through(&settings.database.url).unwrap();
+        settings.database.system_url = server.through(&settings.database.system_url).unwrap();
         proxy = Some(server);
     })
     .await;
