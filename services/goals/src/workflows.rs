@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::change::{Author, change, entry};
 use crate::error::Error;
-use crate::store::workflows::{self, Content, Workflow};
+use crate::store::workflows::{self, Content, Filter, Workflow};
 
 pub(crate) const OBJECT: &str = "workflow";
 
@@ -39,17 +39,18 @@ pub async fn find(db: &Db, tenant: &TenantId, id: WorkflowId) -> Result<Workflow
     .await
 }
 
-/// A page of workflows, newest first.
+/// A page of the workflows that a filter takes, newest first.
 pub async fn list(
     db: &Db,
     tenant: &TenantId,
+    filter: Filter,
     before: Option<(OffsetDateTime, Uuid)>,
     limit: i64,
 ) -> Result<Vec<Workflow>, Error> {
-    let tenant = tenant.clone();
+    let shared = Arc::new((tenant.clone(), filter));
     db.run_tx("list_workflows", Scope::Tenant(tenant.clone()), move |tx| {
-        let tenant = tenant.clone();
-        Box::pin(async move { Ok(workflows::list(tx, &tenant, before, limit).await?) })
+        let shared = Arc::clone(&shared);
+        Box::pin(async move { Ok(workflows::list(tx, &shared.0, &shared.1, before, limit).await?) })
     })
     .await
 }

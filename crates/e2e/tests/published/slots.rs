@@ -12,7 +12,8 @@ const IN_PATHS: [&str; 7] = ["tenants", "api-keys", "write-tokens", "workflows",
 /// Parameters of queries that are ids, and of what.
 const IN_QUERIES: [(&str, &str); 3] = [("contact_id", "contact"), ("object_id", "workflows"), ("cursor", "cursor")];
 /// Those that are none.
-const NO_IDS: [&str; 7] = ["limit", "status", "from", "to", "fresh", "results", "kind"];
+const NO_IDS: [&str; 11] =
+    ["limit", "status", "from", "to", "fresh", "results", "kind", "name", "actor", "action", "object_type"];
 
 /// Ids by what they are of.
 #[derive(Clone, Debug, Default)]

@@ -2,16 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
-use domain::fault::Fault;
 use serde::Deserialize;
 use serde_json::json;
 use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Viewer};
 
-use super::App;
 use super::callers::By;
+use super::{App, without_nul};
 use crate::audit;
-use crate::store::audit::Entry;
+use crate::store::audit::{Entry, Filter};
 
 pub(super) fn operations() -> Vec<Operation> {
     let entry = json!({"seq": 17, "at": "2026-01-03T10:00:00Z", "actor": "key:4XG9TE3ZQ7", "action": "workflow.created",
@@ -23,6 +22,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .does("List what was changed", "Newest first. A reference's object id is `kind/id`. `seq` has no gap, and `hash` covers the hash of the entry before.")
             .demands(Demands::Viewer)
             .asks("object_id", schema::text(), "Only of this object.")
+            .asks("actor", schema::text(), "Only what this actor did.")
+            .asks("action", schema::text(), "Only what was done so, as `goal.updated`.")
+            .asks("object_type", schema::text(), "Only of objects of this type, as `goal`.")
             .paged()
             .lists::<Entry>("Entries.", entry)
             .refuses(400, &["nul_character"]),
@@ -32,18 +34,24 @@ pub(super) fn operations() -> Vec<Operation> {
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
     object_id: Option<String>,
+    actor: Option<String>,
+    action: Option<String>,
+    object_type: Option<String>,
 }
 
 async fn list(
     app: Data<App>,
     By(viewer, (query, page)): By<Viewer, (Query<ListQuery>, Page)>,
 ) -> Result<HttpResponse, Problem> {
-    let object_id = query.into_inner().object_id;
-    if object_id.as_ref().is_some_and(|id| id.contains('\0')) {
-        return Err(Fault::at("object_id", "nul_character", "must not contain a NUL character").into());
-    }
+    let asked = query.into_inner();
+    let filter = Filter {
+        object_id: without_nul("object_id", asked.object_id)?,
+        actor: without_nul("actor", asked.actor)?,
+        action: without_nul("action", asked.action)?,
+        object_type: without_nul("object_type", asked.object_type)?,
+    };
     let below: i64 = page.cursor.as_ref().map(Cursor::id).transpose()?.unwrap_or(i64::MAX);
-    let fetched = audit::list(&app.db, &viewer.tenant, object_id, below, page.fetch()).await?;
+    let fetched = audit::list(&app.db, &viewer.tenant, filter, below, page.fetch()).await?;
     let listed = Listed::of(&page, fetched, |entry| Cursor::new(entry.at, entry.seq), |entry| entry);
     Ok(HttpResponse::Ok().json(listed))
 }

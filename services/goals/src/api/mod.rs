@@ -89,6 +89,14 @@ fn name(key: &str, text: String) -> Result<String, Fault> {
     Ok(text)
 }
 
+/// A text of the query that a list is filtered by. The database knows no NUL.
+fn without_nul(key: &str, text: Option<String>) -> Result<Option<String>, Fault> {
+    if text.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Err(Fault::at(key, "nul_character", "must not contain a NUL character"));
+    }
+    Ok(text)
+}
+
 /// Where the page before ended: a time that the database knows, and an id.
 fn place(page: &Page) -> Result<Option<(OffsetDateTime, String)>, Problem> {
     let Some(cursor) = &page.cursor else {

@@ -1,9 +1,9 @@
 //! `/workflows`: configuration of workflows, and what makes them live.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::{Data, Path, Query};
 use domain::ids::WorkflowId;
-use domain::workflow::GoalLogic;
+use domain::workflow::{GoalLogic, WorkflowStatus};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -11,9 +11,9 @@ use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Strict, Viewer};
 
 use super::callers::{By, Edit, EditedBy};
-use super::{App, name, place};
+use super::{App, name, place, without_nul};
 use crate::activation;
-use crate::store::workflows::{Content, Workflow};
+use crate::store::workflows::{Content, Filter, Workflow};
 use crate::workflows::{self, WorkflowPatch};
 
 #[derive(Deserialize, ToSchema)]
@@ -74,8 +74,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("listWorkflows", "workflows")
             .does("List workflows", "Newest first.")
             .demands(Demands::Viewer)
+            .asks("status", schema::workflow_status(), "Only those that stand so.")
+            .asks("name", schema::text(), "Only those whose name has this in it, in whatever case.")
             .paged()
-            .lists::<Workflow>("Workflows.", workflow("active")),
+            .lists::<Workflow>("Workflows.", workflow("active"))
+            .refuses(400, &["nul_character"]),
         of_id(Operation::get("/api/v1/workflows/{id}", show))
             .named("getWorkflow", "workflows")
             .does("Show a workflow", "Without its goals, which have a list of their own.")
@@ -128,12 +131,23 @@ async fn create(
     Ok(HttpResponse::Created().json(workflow))
 }
 
-async fn list(app: Data<App>, By(viewer, page): By<Viewer, Page>) -> Result<HttpResponse, Problem> {
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    status: Option<WorkflowStatus>,
+    name: Option<String>,
+}
+
+async fn list(
+    app: Data<App>,
+    By(viewer, (query, page)): By<Viewer, (Query<ListQuery>, Page)>,
+) -> Result<HttpResponse, Problem> {
+    let ListQuery { status, name } = query.into_inner();
+    let filter = Filter { status, name: without_nul("name", name)? };
     let before = match (place(&page)?, &page.cursor) {
         (Some((at, _)), Some(cursor)) => Some((at, cursor.id()?)),
         _ => None,
     };
-    let fetched = workflows::list(&app.db, &viewer.tenant, before, page.fetch()).await?;
+    let fetched = workflows::list(&app.db, &viewer.tenant, filter, before, page.fetch()).await?;
     let listed = Listed::of(&page, fetched, |w| Cursor::new(w.created_at, w.id), |w| w);
     Ok(HttpResponse::Ok().json(listed))
 }

@@ -61,23 +61,39 @@ pub async fn insert(tx: &Tx, tenant: &TenantId, actor: &str, entries: &[NewEntry
         .map(drop)
 }
 
-const LIST: &str = "SELECT seq, at, actor, action, object_type, object_id, before::text, after::text, encode(hash, 'hex') FROM goals.audit \
-     WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+/// Which entries are asked for; what is not given takes all.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub object_id: Option<String>,
+    pub actor: Option<String>,
+    pub action: Option<String>,
+    pub object_type: Option<String>,
+}
 
-const LIST_OF_OBJECT: &str = "SELECT seq, at, actor, action, object_type, object_id, before::text, after::text, encode(hash, 'hex') FROM goals.audit \
-     WHERE tenant_id = $1 AND object_id = $4 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+macro_rules! list {
+    ($of_object:literal) => {
+        concat!(
+            "SELECT seq, at, actor, action, object_type, object_id, before::text, after::text, encode(hash, 'hex') FROM goals.audit ",
+            "WHERE tenant_id = $1 AND seq < $2 AND ($4::text IS NULL OR actor = $4) AND ($5::text IS NULL OR action = $5) ",
+            "AND ($6::text IS NULL OR object_type = $6)",
+            $of_object,
+            " ORDER BY seq DESC LIMIT $3"
+        )
+    };
+}
 
-/// Entries older than `below`, newest first; those of one object, or all.
-pub async fn list(
-    tx: &Tx,
-    tenant: &TenantId,
-    object_id: Option<&str>,
-    below: i64,
-    limit: i64,
-) -> Result<Vec<Entry>, Error> {
+const LIST: &str = list!("");
+
+const LIST_OF_OBJECT: &str = list!(" AND object_id = $7");
+
+/// Entries of a filter older than `below`, newest first.
+pub async fn list(tx: &Tx, tenant: &TenantId, filter: &Filter, below: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+    let (tenant, Filter { object_id, actor, action, object_type }) = (tenant.as_str(), filter);
     let rows = match object_id {
-        None => tx.query(LIST, &[&tenant.as_str(), &below, &limit]).await?,
-        Some(object) => tx.query(LIST_OF_OBJECT, &[&tenant.as_str(), &below, &limit, &object]).await?,
+        None => tx.query(LIST, &[&tenant, &below, &limit, actor, action, object_type]).await?,
+        Some(object) => {
+            tx.query(LIST_OF_OBJECT, &[&tenant, &below, &limit, actor, action, object_type, object]).await?
+        }
     };
     rows.iter().map(entry).collect()
 }

@@ -98,18 +98,29 @@ const LIST: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM goals.workflows WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3)) ",
+    "AND ($5::text IS NULL OR status = $5) AND ($6::text IS NULL OR strpos(lower(name), lower($6)) > 0) ",
     "ORDER BY created_at DESC, id DESC LIMIT $4"
 );
 
-/// Workflows older than `before`, newest first.
+/// Which workflows are asked for; what is not given takes all.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub status: Option<WorkflowStatus>,
+    /// A part of the name, in whatever case.
+    pub name: Option<String>,
+}
+
+/// Workflows of a filter older than `before`, newest first.
 pub async fn list(
     tx: &Tx,
     tenant: &TenantId,
+    filter: &Filter,
     before: Option<(OffsetDateTime, Uuid)>,
     limit: i64,
 ) -> Result<Vec<Workflow>, Error> {
     let (time, id) = before.unzip();
-    tx.query(LIST, &[&tenant.as_str(), &time, &id, &limit]).await?.iter().map(read).collect()
+    let status = filter.status.map(WorkflowStatus::as_str);
+    tx.query(LIST, &[&tenant.as_str(), &time, &id, &limit, &status, &filter.name]).await?.iter().map(read).collect()
 }
 
 const UPDATE: &str = concat!(

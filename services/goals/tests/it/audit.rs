@@ -128,6 +128,36 @@ async fn the_log_is_read_in_pages_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_filtered_by_actor_action_and_type() {
+    let service = Service::start().await;
+    let viewer = service.viewer();
+    let workflow = service.editor().workflow().await;
+    service.editor().goal(&workflow, "tag_added", json!({"tag_name": "a"})).await;
+    service.admin().edit(&workflow, json!({"name": "Hello"})).await;
+    let all = viewer.walk("/api/v1/audit", 200).await;
+    assert_eq!(each(&all, "action"), ["workflow.updated", "goal.created", "workflow.created"]);
+    let (admin, editor) = (all[0]["actor"].as_str().unwrap(), all[1]["actor"].as_str().unwrap());
+    let id = id_of(&workflow);
+    for (query, indices) in [
+        (format!("actor={admin}"), vec![0]),
+        (format!("actor={editor}"), vec![1, 2]),
+        ("action=workflow.created".to_owned(), vec![2]),
+        ("object_type=workflow".to_owned(), vec![0, 2]),
+        (format!("object_id={id}&actor={editor}"), vec![2]),
+        (format!("object_id={id}&object_type=goal"), vec![]),
+        ("object_type=goal&action=workflow.created".to_owned(), vec![]),
+    ] {
+        let wanted: Vec<_> = indices.into_iter().map(|index: usize| all[index].clone()).collect();
+        assert_eq!(viewer.walk(&format!("/api/v1/audit?{query}"), 1).await, wanted, "{query}");
+    }
+    let others = service.stranger().walk(&format!("/api/v1/audit?actor={editor}"), 200).await;
+    assert!(others.is_empty(), "{others:?}");
+    for key in ["actor", "action", "object_type"] {
+        viewer.get(&format!("/api/v1/audit?{key}=%00")).await.refused(400, "nul_character");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_login_of_the_service_can_change_the_log() {
     let service = Service::start().await;
     service.editor().workflow().await;

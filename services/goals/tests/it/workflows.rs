@@ -105,6 +105,34 @@ async fn workflows_are_listed_in_pages_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn workflows_are_filtered_by_status_and_name() {
+    let service = Service::start().await;
+    let editor = service.editor();
+    for name in ["Win back", "winter 100%", "Welcome"] {
+        let made = editor.make(WORKFLOWS, json!({"name": name})).await;
+        if name != "Welcome" {
+            editor.act(&format!("{WORKFLOWS}/{}", made["id"].as_str().unwrap()), "activate").await;
+        }
+    }
+    service.stranger().make(WORKFLOWS, json!({"name": "Win back"})).await;
+    for (query, names) in [
+        ("status=draft", vec!["Welcome"]),
+        ("status=active", vec!["winter 100%", "Win back"]),
+        ("status=paused", vec![]),
+        ("name=WIN", vec!["winter 100%", "Win back"]),
+        ("name=%25", vec!["winter 100%"]),
+        ("name=_", vec![]),
+        ("name=we&status=draft", vec!["Welcome"]),
+        ("name=we&status=active", vec![]),
+    ] {
+        let found = service.viewer().walk(&format!("{WORKFLOWS}?{query}"), 1).await;
+        assert_eq!(each(&found, "name"), names, "{query}");
+    }
+    service.viewer().get(&format!("{WORKFLOWS}?name=%00")).await.refused(400, "nul_character");
+    assert_eq!(service.viewer().get(&format!("{WORKFLOWS}?status=live")).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_answers_404_and_other_methods_405() {
     let service = Service::start().await;
     for path in [format!("{WORKFLOWS}/{}", Uuid::now_v7()), format!("{WORKFLOWS}/x"), format!("{WORKFLOWS}/%00")] {
