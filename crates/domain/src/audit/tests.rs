@@ -47,7 +47,7 @@ fn altered(entry: &Entry, column: usize, bit: usize) -> Entry {
     let mut it = entry.clone();
     let object = |text: &Option<String>| match text {
         None => Some(String::new()),
-        Some(text) if bit % 3 == 0 && text.is_empty() => None,
+        Some(text) if bit.is_multiple_of(3) && text.is_empty() => None,
         Some(text) => Some(format!("{text} ")),
     };
     match column {

@@ -60,8 +60,7 @@ pub async fn through_everything(dev: &Dev) {
     ask(dev, "goals", Method::DELETE, &second_path, json!({})).await;
     post("goals", &format!("{path}/activate"), json!({"catch_up": true})).await;
 
-    let contacts =
-        [("all-leaves", json!(1)), ("all-is-removed", json!("waiting")), ("all-stays", json!({"branch": "b"}))];
+    let contacts = [("all-leaves", json!(1)), ("all-is-removed", json!("waiting")), ("all-stays", json!("branch b"))];
     for (contact, step) in contacts {
         let new = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z", "current_step": step});
         let enrollment = post("evaluator", &format!("{path}/enrollments"), new).await;

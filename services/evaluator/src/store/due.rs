@@ -104,9 +104,8 @@ pub struct Claimed {
     pub version: i32,
 }
 
-// The arrays come out of a sub-select, so that they are taken for short: else all of a young tenant may be read for them.
 const CLAIM: &str = "SELECT e.id, e.contact_id, e.version FROM evaluator.enrollments e WHERE e.tenant_id = $1 \
-     AND e.id = ANY (ARRAY(SELECT unnest($2::uuid[]))) AND e.exited_at IS NULL ORDER BY e.id FOR UPDATE SKIP LOCKED";
+     AND e.id = ANY($2) AND e.exited_at IS NULL ORDER BY e.id FOR UPDATE SKIP LOCKED";
 
 /// Locks those of these enrollments that are active and that nobody has locked, to the end of the transaction.
 pub async fn claim(
@@ -157,7 +156,7 @@ fn announced(row: &Row) -> Result<Announced, Error> {
 }
 
 const ANNOUNCE: &str = "UPDATE evaluator.scheduled_actions a SET announced_at = $2, held_by = NULL \
-     WHERE a.tenant_id = $1 AND a.id = ANY (ARRAY(SELECT unnest($3::uuid[]))) AND a.status = 'pending' \
+     WHERE a.tenant_id = $1 AND a.id = ANY($3) AND a.status = 'pending' \
      AND a.announced_at IS NULL \
      RETURNING a.id, a.enrollment_id, a.action_type, a.scheduled_at, a.created_at, a.payload::text AS payload";
 
@@ -175,7 +174,7 @@ pub async fn announce(
 
 const HOLD: &str = "UPDATE evaluator.scheduled_actions a SET held_by = n.workflow_id \
      FROM unnest($2::uuid[], $3::uuid[]) AS n (id, workflow_id) WHERE a.tenant_id = $1 \
-     AND a.id = ANY (ARRAY(SELECT unnest($2::uuid[]))) AND a.id = n.id AND a.status = 'pending' AND a.announced_at IS NULL AND a.held_by IS NULL";
+     AND a.id = n.id AND a.status = 'pending' AND a.announced_at IS NULL AND a.held_by IS NULL";
 
 /// Lays aside actions of claimed enrollments, each with its workflow, which is not active; how many.
 pub async fn hold(tx: &Tx, tenant: &TenantId, actions: &[(ActionId, WorkflowId)]) -> Result<u64, Error> {

@@ -227,10 +227,11 @@ async fn what_is_due_is_found_without_reading_what_is_held_or_waits() {
         let pages: usize = pages.and_then(|text| text.split(' ').next()).unwrap().parse().unwrap();
         assert!(pages < 60 + 6 * found, "{call} looks at {pages} pages: {plan:#?}");
     }
-    // Nobody has analyzed the tables since they were empty.
+    // What is locked and written is looked up by key.
+    sql.batch("ANALYZE evaluator.enrollments, evaluator.scheduled_actions").await;
     let ids = async |table: &str| -> String {
         let some = format!(
-            "SELECT string_agg(t.id::text, ',') FROM (SELECT id FROM evaluator.{table} WHERE tenant_id = 'demo' LIMIT 300) AS t"
+            "SELECT string_agg(t.id::text, ',') FROM (SELECT id FROM evaluator.{table} WHERE tenant_id = 'demo' LIMIT 20) AS t"
         );
         sql.query_one(&some, &[]).await.unwrap().get(0)
     };
@@ -244,10 +245,9 @@ async fn what_is_due_is_found_without_reading_what_is_held_or_waits() {
         service.batch(&format!("PREPARE {name} AS {statement}")).await;
         let (name, _) = name.split_once(' ').unwrap();
         let plan = service.lines(&format!("EXPLAIN (COSTS OFF) EXECUTE {name} ('demo', {binds})")).await;
-        let looked_up =
-            |line: &&String| line.contains("Index Cond: ((tenant_id = ") && line.contains("AND (id = ANY (");
-        assert!(plan.iter().any(|line| looked_up(&line)), "{name}: {plan:#?}");
-        assert!(plan.iter().any(|line| line.contains("_pkey on ")), "{name}: {plan:#?}");
+        let looked_up = |line: &String| line.contains("Index Cond: ((tenant_id = ") && line.contains("AND (id = ");
+        assert!(plan.iter().any(looked_up), "{name}: {plan:#?}");
+        assert!(plan.iter().any(|line| line.contains("_pkey")), "{name}: {plan:#?}");
     }
 }
 
