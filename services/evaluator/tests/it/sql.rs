@@ -227,21 +227,15 @@ async fn what_is_due_is_found_without_reading_what_is_held_or_waits() {
         let pages: usize = pages.and_then(|text| text.split(' ').next()).unwrap().parse().unwrap();
         assert!(pages < 60 + 6 * found, "{call} looks at {pages} pages: {plan:#?}");
     }
-    // What is locked and written is looked up by key.
-    sql.batch("ANALYZE evaluator.enrollments, evaluator.scheduled_actions").await;
-    let ids = async |table: &str| -> String {
-        let some = format!(
-            "SELECT string_agg(t.id::text, ',') FROM (SELECT id FROM evaluator.{table} WHERE tenant_id = 'demo' LIMIT 20) AS t"
-        );
-        sql.query_one(&some, &[]).await.unwrap().get(0)
-    };
-    let (enrollments, actions) = (ids("enrollments").await, ids("scheduled_actions").await);
-    let locked = [
-        ("claim (text, uuid[])", due::STATEMENTS[4], format!("'{{{enrollments}}}'")),
+    // What is written is looked up by key.
+    sql.batch("ANALYZE evaluator.scheduled_actions").await;
+    let some = "SELECT string_agg(t.id::text, ',') FROM (SELECT id FROM evaluator.scheduled_actions WHERE tenant_id = 'demo' LIMIT 20) AS t";
+    let actions: String = sql.query_one(some, &[]).await.unwrap().get(0);
+    let written = [
         ("announce (text, timestamptz, uuid[])", due::STATEMENTS[6], format!("now(), '{{{actions}}}'")),
         ("hold (text, uuid[], uuid[])", due::STATEMENTS[7], format!("'{{{actions}}}', '{{{actions}}}'")),
     ];
-    for (name, statement, binds) in locked {
+    for (name, statement, binds) in written {
         service.batch(&format!("PREPARE {name} AS {statement}")).await;
         let (name, _) = name.split_once(' ').unwrap();
         let plan = service.lines(&format!("EXPLAIN (COSTS OFF) EXECUTE {name} ('demo', {binds})")).await;
