@@ -1,7 +1,5 @@
 //! Bodies that are of no use, each answered with its code; the next good one is stored.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::support::{Answered, World, answered, eventually, hold_ledger, id, view};
@@ -129,9 +127,8 @@ async fn a_full_queue_turns_away_at_once() {
     let first = batch(400);
     let (waiting, turned_away) = tokio::join!(world.post(&first), async {
         eventually("the first batch is under way", async || world.metric("ingest_queue_bytes").await > 0.0).await;
-        let started = Instant::now();
+        // At once, not after a wait: the ledger is let go only when the answer is there.
         let answer = world.post(&batch(200)).await;
-        assert!(started.elapsed() < Duration::from_secs(1), "at once, not after a wait");
         held.rollback().await.unwrap();
         answer
     });
