@@ -25,8 +25,6 @@ pub struct Ranking {
     pub as_of: OffsetDateTime,
 }
 
-const NOW: &str = "SELECT now()";
-
 /// `$1` tenant, `$2` and `$3` the span of `enrolled_at`. In the order of [`crate::ranking::Place`].
 const RANK: &str = concat!(
     "SELECT w.workflow_id, w.name, w.status, w.created_at, count(e.enrollment_id) AS total_enrolled, ",
@@ -41,7 +39,6 @@ const RANK: &str = concat!(
 pub async fn read(tx: &Tx, question: &OfTenant) -> Result<Ranking, Error> {
     let tenant = question.tenant.as_str();
     let (from, to) = (question.span.from.unwrap_or(EARLIEST), question.span.to.unwrap_or(LATEST));
-    let as_of = column(&tx.query_one(NOW, &[]).await?, 0)?;
     let rows = tx.query(RANK, &[&tenant, &from, &to]).await?;
     let workflows = all(&rows, |row| {
         Ok(Ranked {
@@ -53,5 +50,5 @@ pub async fn read(tx: &Tx, question: &OfTenant) -> Result<Ranking, Error> {
             reached: reached(row, 5)?,
         })
     })?;
-    Ok(Ranking { workflows, as_of })
+    Ok(Ranking { workflows, as_of: tx.now() })
 }
