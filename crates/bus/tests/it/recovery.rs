@@ -44,8 +44,12 @@ async fn a_connection_cut_in_the_middle_of_work_costs_nothing() {
     assert!(!again.is_empty(), "nothing was delivered again");
     assert!(again.iter().all(|call| call.len() == 1), "a suspect was not alone");
     assert!(again.iter().flat_map(|call| call.iter()).all(|m| m.delivery_count >= 1));
-    // The publishing connection is as good as new.
-    site.send(["after"]).await;
+    // The publishing connection is as good as new, once its end is noticed and it has connected again.
+    let start = Instant::now();
+    while site.bus.publisher().publish(vec![message(COMMANDS, "enroll", "after")].into()).await.is_err() {
+        assert!(start.elapsed() < PATIENCE, "nothing can be published");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     until("it arrives", || handler.bodies().contains(&"after".to_owned())).await;
     site.stop().await;
 }

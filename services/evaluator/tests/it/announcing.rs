@@ -103,8 +103,8 @@ async fn a_due_action_is_announced_once_and_stays_pending() {
     let (status, started) =
         world.post(&format!("/actions/{}/start", fact["data"]["action_id"].as_str().unwrap()), json!({})).await;
     assert_eq!((status, &started["announced_at"]), (200, &announced["announced_at"]), "{started}");
-    assert!((world.metric("goal_actions_announced_total").await - 1.0).abs() < f64::EPSILON);
-    assert!((world.metric("goal_action_lateness_seconds_count").await - 1.0).abs() < f64::EPSILON);
+    world.comes_to("goal_actions_announced_total", 1.0).await;
+    world.comes_to("goal_action_lateness_seconds_count", 1.0).await;
 }
 
 /// All three have claimed something before any of them may commit.

@@ -388,6 +388,14 @@ impl World {
         text.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Waits until a metric has come to this: work is counted after its commit, which is where others see it.
+    pub async fn comes_to(&self, name: &str, expected: f64) {
+        eventually(&format!("{name} is {expected}"), async || {
+            (self.metric(name).await - expected).abs() < f64::EPSILON
+        })
+        .await;
+    }
+
     /// How many connections wait for a lock.
     pub async fn waiting(&self) -> i64 {
         let sql =
