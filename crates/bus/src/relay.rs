@@ -1,5 +1,6 @@
 //! Moves messages from an outbox to the broker: claim, publish, await confirms, delete, commit.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,18 @@ use domain::outbox::{Outbox, Publish};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Messages in one round.
-const CLAIM: usize = 256;
+/// Rows in one round.
+const CLAIM: usize = 512;
 
 /// The waits of an idle relay: doubled from the first to the second while nothing comes.
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(250);
 
 /// From the begin of a round to the next, unless there is more than a round can take. What is written meanwhile goes together:
-/// a round costs the database and the broker a sync each, however little it carries.
-const PACE: Duration = Duration::from_millis(8);
+/// a round costs the database and the broker a sync each, however little it carries. The more of its messages had room, the longer
+/// is waited: they become fewer.
+const PACE: RangeInclusive<Duration> = Duration::from_millis(8)..=Duration::from_millis(60);
+const PACE_OF_UNFILLED: Duration = Duration::from_micros(500);
 
 /// How long the outbox is emptied after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -58,7 +61,7 @@ impl Running {
                         }
                         if round.confirmed > 0 {
                             idle = SHORTEST;
-                            pace = PACE;
+                            pace = paced(round.unfilled);
                         }
                         // A full round that got rid of something: there is more.
                         if round.claimed >= CLAIM && round.confirmed > 0 {
@@ -99,6 +102,11 @@ impl Running {
             }
         }
     }
+}
+
+fn paced(unfilled: usize) -> Duration {
+    let unfilled = u32::try_from(unfilled).unwrap_or(u32::MAX);
+    PACE_OF_UNFILLED.saturating_mul(unfilled).clamp(*PACE.start(), *PACE.end())
 }
 
 /// The wait after a failed round; the first failure of a row is logged.

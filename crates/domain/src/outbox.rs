@@ -1,6 +1,8 @@
 //! The outbox: messages that a transaction made true, and the traits by which the relay sees them
 //! without knowing the database, and the database without knowing the broker.
 
+pub mod gather;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,15 +80,17 @@ pub trait Publish: Send + Sync + 'static {
 /// What one round of the relay did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Round {
-    /// Messages taken.
+    /// Rows taken.
     pub claimed: usize,
-    /// Messages confirmed and deleted.
+    /// Messages published that were chunks with room for more: what waits longer makes them fewer.
+    pub unfilled: usize,
+    /// Rows confirmed and deleted.
     pub confirmed: usize,
 }
 
 /// The side that keeps the messages.
 pub trait Outbox: Send + Sync + 'static {
-    /// Claims up to `limit` messages, publishes them, deletes the confirmed ones; all in one transaction.
+    /// Claims up to `limit` rows, publishes them, deletes the confirmed ones; all in one transaction.
     fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>>;
 
     /// Resolves once a transaction of this process has added messages.

@@ -2,9 +2,10 @@
 //! row lock that is held until the broker has confirmed, then deleted. Presence in the table is the to-do list.
 
 use crate::{Db, Error, Scope, Tx};
+use domain::outbox::gather::{Gathered, Waiting, gather};
 use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, Outbox, OutboxMessage, Publish, Round};
 use std::sync::Arc;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 /// The statements on one schema's outbox. Fixed texts, so that they can be prepared once.
@@ -27,7 +28,7 @@ macro_rules! statements {
                 "AS m (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, events)"
             ),
             claim: concat!(
-                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent FROM ", $schema, ".outbox ",
+                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, tenant_id, events FROM ", $schema, ".outbox ",
                 "WHERE not_before IS NULL OR not_before <= clock_timestamp() ",
                 "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
             ),
@@ -91,11 +92,6 @@ impl Db {
         tx.execute(statements.add, &binds).await.map(drop)
     }
 
-    /// Prepares ahead what `add_to_outbox` runs; see `Tx::prepare`.
-    pub async fn prepare_outbox(&self, tx: &Tx) -> Result<(), Error> {
-        tx.prepare(&[Statements::of(self.0.schema)?.add]).await
-    }
-
     /// This service's outbox, for its relay.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::new(PgOutbox(self.clone()))
@@ -128,51 +124,58 @@ impl Outbox for PgOutbox {
 async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn Publish>) -> Result<Round, Error> {
     let rows = tx.query(statements.claim, &[&limit]).await?;
     if rows.is_empty() {
-        return Ok(Round { claimed: 0, confirmed: 0 });
+        return Ok(Round::default());
     }
-    let messages: Arc<[OutboxMessage]> = rows
-        .iter()
-        .map(|row| {
-            Ok(OutboxMessage {
-                id: row.try_get(0)?,
-                exchange: row.try_get(1)?,
-                routing_key: row.try_get(2)?,
-                mandatory: row.try_get(3)?,
-                message_id: row.try_get(4)?,
-                content_type: row.try_get(5)?,
-                payload: row.try_get(6)?,
-                traceparent: row.try_get(7)?,
-            })
-        })
-        .collect::<Result<_, Error>>()?;
+    let waiting: Vec<Waiting> = rows.iter().map(waiting).collect::<Result<_, Error>>()?;
+    let gathered = gather(waiting);
+    let unfilled = gathered.iter().filter(|one| one.unfilled).count();
+    let claimed = Round { claimed: rows.len(), unfilled, confirmed: 0 };
+    let parts = gathered.into_iter().map(|Gathered { message, rows, .. }| (message, rows));
+    let (messages, parts): (Vec<OutboxMessage>, Vec<Vec<i64>>) = parts.unzip();
+    let messages: Arc<[OutboxMessage]> = messages.into();
     crash::point!("relay.after_claim");
     let outcomes = match to.publish(Arc::clone(&messages)).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
             // Nothing is known of any of them: they stay as they are, and the lock on them goes with the transaction.
             tracing::warn!(error = &*error as &dyn std::error::Error, "a round of the relay was not confirmed");
-            return Ok(Round { claimed: messages.len(), confirmed: 0 });
+            return Ok(claimed);
         }
     };
     crash::point!("relay.after_confirm");
-    let mut confirmed = Vec::with_capacity(messages.len());
+    let mut confirmed = Vec::with_capacity(rows.len());
     let (mut postponed, mut causes) = (Vec::new(), Vec::new());
-    for (message, outcome) in messages.iter().zip(outcomes) {
+    for ((message, parts), outcome) in messages.iter().zip(parts).zip(outcomes) {
         let cause = match outcome {
             Delivery::Confirmed => {
-                confirmed.push(message.id);
+                confirmed.extend(parts);
                 continue;
             }
             Delivery::Returned => "no queue is bound for it".to_owned(),
             Delivery::Refused(cause) => cause,
         };
         tracing::warn!(message_id = %message.message_id, routing_key = message.routing_key, cause, "a message was not taken");
-        postponed.push(message.id);
-        causes.push(cause);
+        causes.extend(vec![cause; parts.len()]);
+        postponed.extend(parts);
     }
     tx.execute(statements.delete, &[&confirmed]).await?;
     if !postponed.is_empty() {
         tx.execute(statements.postpone, &[&postponed, &causes]).await?;
     }
-    Ok(Round { claimed: messages.len(), confirmed: confirmed.len() })
+    Ok(Round { confirmed: confirmed.len(), ..claimed })
+}
+
+fn waiting(row: &Row) -> Result<Waiting, Error> {
+    let message = OutboxMessage {
+        id: row.try_get(0)?,
+        exchange: row.try_get(1)?,
+        routing_key: row.try_get(2)?,
+        mandatory: row.try_get(3)?,
+        message_id: row.try_get(4)?,
+        content_type: row.try_get(5)?,
+        payload: row.try_get(6)?,
+        traceparent: row.try_get(7)?,
+    };
+    let events: i32 = row.try_get(9)?;
+    Ok(Waiting { message, tenant_id: row.try_get(8)?, events: usize::try_from(events).unwrap_or_default() })
 }

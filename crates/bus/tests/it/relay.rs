@@ -55,7 +55,7 @@ impl Memory {
             due.take(limit).map(|(message, _)| message.clone()).collect()
         };
         if claimed.is_empty() {
-            return Ok(Round { claimed: 0, confirmed: 0 });
+            return Ok(Round::default());
         }
         let deliveries = to.publish(claimed.clone().into()).await?;
         let mut confirmed = 0;
@@ -69,7 +69,7 @@ impl Memory {
                 rows.get_mut(&message.id).unwrap().1 = Some(now + Duration::from_millis(100));
             }
         }
-        Ok(Round { claimed: claimed.len(), confirmed })
+        Ok(Round { claimed: claimed.len(), unfilled: 0, confirmed })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is in the outbox goes out, what the broker refuses waits, and two relays never take the same row.
 
 use crate::{goals, tenant};
+use domain::contract::EventsStored;
 use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, OutboxMessage, Publish, Round};
 use pg::{Db, Error, Scope};
 use std::collections::BTreeMap;
@@ -94,10 +95,10 @@ async fn what_is_refused_waits_and_its_neighbours_go() {
     add(&db, "a", ids.clone()).await.unwrap();
     let silent = Arc::new(Broker { silent: true, ..Broker::default() });
     let round = db.outbox().relay_round(100, silent).await.unwrap();
-    assert_eq!(round, Round { claimed: 10, confirmed: 0 });
+    assert_eq!(round, Round { claimed: 10, unfilled: 0, confirmed: 0 });
     let broker = Arc::new(Broker { refuse: vec![ids[3]], ..Broker::default() });
     let round = db.outbox().relay_round(100, broker).await.unwrap();
-    assert_eq!(round, Round { claimed: 10, confirmed: 9 });
+    assert_eq!(round, Round { claimed: 10, unfilled: 0, confirmed: 9 });
     let left = database
         .superuser()
         .await
@@ -116,4 +117,79 @@ async fn a_message_of_another_tenant_is_refused_by_the_database() {
     let (_database, db) = goals().await;
     let error = add(&db, "b", vec![Uuid::now_v7()]).await.unwrap_err();
     assert_eq!(error.sqlstate().map(|s| s.code().to_owned()), Some("42501".to_owned()));
+}
+
+/// Two chunks of `a` and one of `b`.
+async fn add_chunks(db: &Db) -> Vec<Uuid> {
+    let ids: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
+    for (id, of) in ids.iter().zip(["a", "a", "b"]) {
+        let payload = format!(r#"{{"version":1,"tenant_id":"{of}","events":[{{"event_id":"{id}"}}]}}"#);
+        let message = NewMessage {
+            tenant_id: tenant(of),
+            exchange: EventsStored::EXCHANGE,
+            routing_key: EventsStored::ROUTING_KEY,
+            mandatory: true,
+            message_id: *id,
+            content_type: "application/json",
+            payload: payload.into_bytes(),
+            traceparent: None,
+            events: 1,
+        };
+        let adder = db.clone();
+        db.run_tx("add", Scope::Tenant(tenant(of)), move |tx| {
+            let (db, message) = (adder.clone(), message.clone());
+            Box::pin(async move { db.add_to_outbox(tx, &[message]).await })
+        })
+        .await
+        .unwrap();
+    }
+    ids
+}
+
+/// What a round publishes.
+#[derive(Default)]
+struct Listener {
+    returns: bool,
+    heard: Mutex<Vec<OutboxMessage>>,
+}
+
+impl Publish for Listener {
+    fn ready(&self) -> bool {
+        true
+    }
+
+    fn publish(&self, messages: Arc<[OutboxMessage]>) -> BoxFuture<'_, Result<Vec<Delivery>, BoxError>> {
+        Box::pin(async move {
+            self.heard.lock().unwrap().extend(messages.iter().cloned());
+            let outcome = if self.returns { Delivery::Returned } else { Delivery::Confirmed };
+            Ok(vec![outcome; messages.len()])
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_of_a_tenant_go_as_one_message_and_are_settled_together() {
+    let (database, db) = goals().await;
+    let ids = add_chunks(&db).await;
+    let superuser = database.superuser().await.unwrap();
+    let refused = Arc::new(Listener { returns: true, ..Listener::default() });
+    let round = db.outbox().relay_round(100, Arc::clone(&refused) as Arc<dyn Publish>).await.unwrap();
+    assert_eq!(round, Round { claimed: 3, unfilled: 2, confirmed: 0 });
+    let postponed = "SELECT count(*) FROM goals.outbox WHERE attempts = 1 AND not_before > now()";
+    assert_eq!(superuser.query_one(postponed, &[]).await.unwrap().get::<_, i64>(0), 3);
+
+    superuser.execute("UPDATE goals.outbox SET not_before = NULL", &[]).await.unwrap();
+    let listener = Arc::new(Listener::default());
+    let round = db.outbox().relay_round(100, Arc::clone(&listener) as Arc<dyn Publish>).await.unwrap();
+    assert_eq!(round, Round { claimed: 3, unfilled: 2, confirmed: 3 });
+    let heard = listener.heard.lock().unwrap();
+    let event = |id: &Uuid| format!(r#"{{"event_id":"{id}"}}"#);
+    let chunk = |of: &str, events: &[Uuid]| {
+        let events: Vec<String> = events.iter().map(event).collect();
+        format!(r#"{{"version":1,"tenant_id":"{of}","events":[{}]}}"#, events.join(","))
+    };
+    let payloads: Vec<&str> = heard.iter().map(|message| std::str::from_utf8(&message.payload).unwrap()).collect();
+    assert_eq!(payloads, [chunk("a", &ids[..2]), chunk("b", &ids[2..])]);
+    assert_eq!(heard[0].message_id, refused.heard.lock().unwrap()[0].message_id, "the same rows, the same message");
+    assert_eq!(heard[1].message_id, ids[2]);
 }
