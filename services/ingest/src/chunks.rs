@@ -1,5 +1,7 @@
 //! Stored events as messages for the bus: chunks of one tenant, and of at most 200 events and 1 MiB.
 
+use std::borrow::Cow;
+
 use domain::contract::{EventStored, EventsStored};
 use domain::ids::TenantId;
 use domain::outbox::NewMessage;
@@ -32,24 +34,28 @@ fn of_tenant(received_at: OffsetDateTime, events: &[Timed<'_>]) -> Vec<NewMessag
 }
 
 fn message(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_>]) -> NewMessage {
-    let stored = |event: &Timed<'_>| EventStored {
-        event_id: event.candidate.event_id,
-        event_name: event.candidate.event_name.clone(),
-        event_time: event.event_time,
-        received_at,
-        project_id: event.candidate.project_id.clone(),
-        contact_id: event.candidate.contact_id.clone(),
-        user_id: event.candidate.user_id.clone(),
-        session_id: event.candidate.session_id.clone(),
-        properties: event.candidate.properties.clone(),
-        traceparent: event.candidate.traceparent.as_deref().map(str::to_owned),
-    };
     let chunk = EventsStored {
         version: Default::default(),
         tenant_id: tenant_id.clone(),
-        events: events.iter().map(stored).collect(),
+        events: events.iter().map(|event| stored(received_at, event)).collect(),
     };
     chunk.into_message()
+}
+
+fn stored<'a>(received_at: OffsetDateTime, event: &Timed<'a>) -> EventStored<'a> {
+    let Timed { candidate, event_time, .. } = *event;
+    EventStored {
+        event_id: candidate.event_id,
+        event_name: Cow::Borrowed(&candidate.event_name),
+        event_time,
+        received_at,
+        project_id: candidate.project_id.as_deref().map(Cow::Borrowed),
+        contact_id: candidate.contact_id.as_ref().map(Cow::Borrowed),
+        user_id: candidate.user_id.as_deref().map(Cow::Borrowed),
+        session_id: candidate.session_id.as_deref().map(Cow::Borrowed),
+        properties: Cow::Borrowed(&candidate.properties),
+        traceparent: candidate.traceparent.as_deref().map(Cow::Borrowed),
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +65,7 @@ mod tests {
     use crate::candidate::{Candidate, sample};
     use domain::json::Json;
 
-    fn chunks(candidates: &[Candidate]) -> Vec<EventsStored> {
+    fn chunks(candidates: &[Candidate]) -> Vec<EventsStored<'static>> {
         let now = OffsetDateTime::UNIX_EPOCH;
         let timed = |candidate| Timed { candidate, event_time: now, time_clamped: false };
         let events: Vec<Timed<'_>> = candidates.iter().map(timed).collect();
@@ -97,7 +103,7 @@ mod tests {
     #[test]
     fn a_chunk_is_of_one_tenant() {
         let chunks = chunks(&[sample("a", 1, 0), sample("a", 2, 0), sample("b", 1, 0), sample("c", 1, 0)]);
-        let of = |chunk: &EventsStored| (chunk.tenant_id.to_string(), chunk.events.len());
+        let of = |chunk: &EventsStored<'_>| (chunk.tenant_id.to_string(), chunk.events.len());
         let expected = [("a", 2), ("b", 1), ("c", 1)].map(|(tenant, events)| (tenant.to_owned(), events));
         assert_eq!(chunks.iter().map(of).collect::<Vec<_>>(), expected);
     }

@@ -11,16 +11,16 @@ use crate::run::{Outcome, Shape, run};
 use crate::stand::Stand;
 use crate::{floors, store};
 
-/// Batches of 100 against 4 connections × 500 rows.
+/// Batches of 100 against 4 connections × 500 rows: enough of them under way to fill the committers twice.
 pub async fn batches(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let mut row = Row::new(
         "ingest",
-        "closed loop on 8 connections, batches of 100, nothing matches; relay and evaluator at work",
+        "closed loop on 40 connections, batches of 100, nothing matches; relay and evaluator at work",
     );
     let floor = floors::stored_rows(stand, 4, 500, times.floor).await?;
     row.tell("floor: the same rows by bare SQL", floor, "rows/s");
     for tenants in TENANTS {
-        let outcome = sent(stand, tenants, (100, 8), times).await?;
+        let outcome = sent(stand, tenants, (100, 40), times).await?;
         let rate = outcome.sending.events_per_second();
         let of = of_tenants(tenants);
         row.at_least(format!("stored, {of}"), rate, "events/s", 30_000.0);

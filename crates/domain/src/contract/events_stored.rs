@@ -1,5 +1,7 @@
 //! `events.stored`: events of one tenant that have been stored, up to 200 at once.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -11,39 +13,39 @@ use crate::outbox::NewMessage;
 
 /// A chunk of stored events. It only nominates: what is judged and counted is what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventsStored {
+pub struct EventsStored<'a> {
     #[serde(default)]
     pub version: V1,
     pub tenant_id: TenantId,
     /// 1–200.
-    pub events: Vec<EventStored>,
+    pub events: Vec<EventStored<'a>>,
 }
 
-/// One stored event, as far as consumers need it to decide whether to look.
+/// One stored event, as far as consumers need it to decide whether to look. Who writes it lends what it has; who reads it owns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventStored {
+pub struct EventStored<'a> {
     pub event_id: EventId,
-    pub event_name: String,
+    pub event_name: Cow<'a, str>,
     #[serde(with = "crate::time_format")]
     pub event_time: OffsetDateTime,
     #[serde(with = "crate::time_format")]
     pub received_at: OffsetDateTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<String>,
+    pub project_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contact_id: Option<ContactId>,
+    pub contact_id: Option<Cow<'a, ContactId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<String>,
+    pub user_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
+    pub session_id: Option<Cow<'a, str>>,
     /// As stored, redacted.
-    pub properties: Json,
+    pub properties: Cow<'a, Json>,
     /// W3C trace context of the request that brought it, where that belongs to a trace: a chunk mixes requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    pub traceparent: Option<Cow<'a, str>>,
 }
 
-impl EventsStored {
+impl EventsStored<'_> {
     pub const EXCHANGE: &'static str = exchange::EVENTS;
     pub const ROUTING_KEY: &'static str = "events.stored";
     /// Most events in one chunk.
@@ -59,7 +61,7 @@ impl EventsStored {
         let message_id: Uuid = derived_id(Self::ROUTING_KEY, &[self.tenant_id.as_str(), &ids]);
         NewMessage {
             payload: bytes_of(&self),
-            traceparent: self.events.iter().find_map(|event| event.traceparent.clone()),
+            traceparent: self.events.iter().find_map(|event| event.traceparent.as_deref()).map(str::to_owned),
             events: u32::try_from(self.events.len()).unwrap_or(u32::MAX),
             tenant_id: self.tenant_id,
             exchange: Self::EXCHANGE,

@@ -176,18 +176,18 @@ mod tests {
 
     const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    fn told(contact: Option<&str>) -> EventStored {
+    fn told(contact: Option<&str>) -> EventStored<'_> {
         EventStored {
             event_id: Uuid::now_v7().into(),
-            event_name: "payment.completed".to_owned(),
+            event_name: "payment.completed".into(),
             event_time: datetime!(2026-01-03 10:00 UTC),
             received_at: datetime!(2026-01-03 10:00:01.5 UTC),
-            project_id: Some("site".to_owned()),
-            contact_id: contact.map(|contact| contact.parse().unwrap()),
+            project_id: Some("site".into()),
+            contact_id: contact.map(|contact| Cow::Owned(contact.parse().unwrap())),
             user_id: None,
-            session_id: Some("s".to_owned()),
-            properties: Json::parse(r#"{"amount":100.00}"#, &Limits::WIRE).unwrap(),
-            traceparent: contact.map(|_| TRACEPARENT.to_owned()),
+            session_id: Some("s".into()),
+            properties: Cow::Owned(Json::parse(r#"{"amount":100.00}"#, &Limits::WIRE).unwrap()),
+            traceparent: contact.map(|_| TRACEPARENT.into()),
         }
     }
 

@@ -12,6 +12,7 @@ use reqwest::Method;
 use runtime::settings::{Environment, load};
 use runtime::{Context, Running};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{Database, Seeded, Vhost};
@@ -282,7 +283,7 @@ impl World {
     }
 
     /// Stores events; the chunk that tells of them.
-    pub async fn store(&self, tenant: &str, events: &[Event]) -> EventsStored {
+    pub async fn store(&self, tenant: &str, events: &[Event]) -> EventsStored<'static> {
         let insert = "INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, time_clamped, tenant_id, event_name, \
                       contact_id, properties) SELECT clock_timestamp() + $1::float8 * interval '1 s', t.at, t.at, $3, false, $4, $5, $6, \
                       $7::text::jsonb FROM (SELECT clock_timestamp() + $2::float8 * interval '1 s' AS at) AS t \
@@ -301,21 +302,21 @@ impl World {
             let row = self.sql.query_one(insert, &binds).await.unwrap();
             stored.push(EventStored {
                 event_id: event.id.into(),
-                event_name: event.name.clone(),
+                event_name: event.name.clone().into(),
                 event_time: row.get(0),
                 received_at: row.get(1),
                 project_id: None,
-                contact_id: event.contact.as_ref().map(|contact| contact.parse().unwrap()),
+                contact_id: event.contact.as_ref().map(|contact| Cow::Owned(contact.parse().unwrap())),
                 user_id: None,
                 session_id: None,
-                properties: Json::parse(&event.properties, &Limits::WIRE).unwrap(),
-                traceparent: event.traceparent.clone(),
+                properties: Cow::Owned(Json::parse(&event.properties, &Limits::WIRE).unwrap()),
+                traceparent: event.traceparent.clone().map(Cow::Owned),
             });
         }
         EventsStored { version: Default::default(), tenant_id: TenantId::parse(tenant).unwrap(), events: stored }
     }
 
-    pub async fn tell(&self, chunk: EventsStored) {
+    pub async fn tell(&self, chunk: EventsStored<'_>) {
         self.publish(chunk.into_message()).await;
     }
 

@@ -14,7 +14,7 @@ async fn subscription(world: &World) -> Subscription {
 }
 
 /// The next chunk, read as its contract.
-async fn chunk(subscription: &mut Subscription) -> EventsStored {
+async fn chunk(subscription: &mut Subscription) -> EventsStored<'static> {
     let message = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await.unwrap().unwrap();
     assert_eq!(message.content_type.as_deref(), Some("application/json"));
     assert!(message.message_id.is_some());
@@ -83,7 +83,7 @@ async fn a_chunk_says_what_is_stored_and_only_what_is_new() {
     assert_eq!(world.post_as(&world.tenant.write_token, &body).await.body["accepted"], 1);
     let first = chunk(&mut subscription).await;
     let event = &first.events[0];
-    assert_eq!((event.event_id.to_string(), event.event_name.as_str()), (paid.clone(), "payment.completed"));
+    assert_eq!((event.event_id.to_string(), &*event.event_name), (paid.clone(), "payment.completed"));
     assert_eq!(event.contact_id.as_ref().unwrap().as_str(), "c-1");
     assert_eq!(
         (event.project_id.as_deref(), event.session_id.as_deref(), &event.user_id),
