@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     transactions: Histogram<f64>,
     retries: Counter<u64>,
     lost_commits: Counter<u64>,
+    statements: Histogram<f64>,
     slow: Counter<u64>,
     pool_wait: Histogram<f64>,
     pub(crate) pool_in_use: Gauge<u64>,
@@ -47,6 +48,10 @@ impl Metrics {
             lost_commits: counter(
                 "db.transaction.lost_commits",
                 "COMMITs whose answer was lost, and what the server said of them afterwards",
+            ),
+            statements: seconds(
+                "db.statement.duration",
+                "Time from sending a statement to its answer, by the name of its transaction",
             ),
             slow: counter("db.statements.slow", "Statements that took over 50 ms, by transaction"),
             pool_wait: seconds("db.pool.wait", "Time until a connection was there, by pool"),
@@ -83,6 +88,7 @@ impl Metrics {
 
     /// A statement of the transaction `name` was answered.
     pub(crate) fn answered(&self, name: &'static str, sql: &'static str, took: Duration) {
+        self.statements.record(took.as_secs_f64(), &[KeyValue::new("name", name)]);
         if took < SLOW {
             return;
         }
