@@ -81,6 +81,7 @@ async fn fill(publisher: &dyn Publish, messages: u64) -> anyhow::Result<()> {
         message_id: Uuid::now_v7(),
         content_type: "application/json".to_owned(),
         traceparent: None,
+        correlation_id: None,
         payload: payload.clone(),
     };
     let all: Vec<OutboxMessage> = (0..messages).map(message).collect();

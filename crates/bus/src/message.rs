@@ -1,14 +1,18 @@
 //! What a handler is given, and what it answers.
 
 use bytes::Bytes;
+use domain::contract::ReplyTo;
 use domain::dead_letter::DeadLetter;
 use domain::ids::TenantId;
+use domain::once::{Asked, Key};
 use domain::outbox::BoxFuture;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
 use serde::Deserialize;
 use uuid::Uuid;
+
+use crate::topology::Queue;
 
 /// One delivered message.
 #[derive(Clone, Debug)]
@@ -23,6 +27,10 @@ pub struct Message {
     pub content_type: Option<String>,
     /// The `user_id` property. When it is there, the broker has checked that it is the publisher.
     pub user_id: Option<String>,
+    /// The property `reply_to`: where the answer to a command is wanted.
+    pub reply_to: Option<String>,
+    /// The property `correlation_id`: by what the asker knows the answer.
+    pub correlation_id: Option<String>,
     /// The header `traceparent` (W3C), if it is valid.
     pub traceparent: Option<String>,
     /// Whether it may have been delivered before.
@@ -80,6 +88,8 @@ impl Message {
             message_id: properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()),
             content_type: text(properties.content_type()),
             user_id: text(properties.user_id()),
+            reply_to: text(properties.reply_to()),
+            correlation_id: text(properties.correlation_id()),
             traceparent: headers
                 .and_then(|headers| string(headers, "traceparent"))
                 .filter(|text| trace::is_valid(text)),
@@ -87,6 +97,32 @@ impl Message {
             delivery_count: delivery_count(delivery),
             body: Bytes::from(std::mem::take(&mut delivery.data)),
         }
+    }
+
+    /// This command of a tenant as a request that is carried out once: known again by its message id, answered where it says.
+    ///
+    /// # Errors
+    /// It has no UUID as its message id, or what it names is no queue that may be answered on: a dead letter.
+    pub fn asked(&self, tenant: &TenantId) -> Result<Asked, Action> {
+        let dead = |code, cause: &str| Action::DeadLetter { code, cause: cause.to_owned() };
+        let no_id =
+            || dead("message_id_required", "a command needs a UUID as its message_id: by it a repetition is known");
+        let message_id = self.message_id.ok_or_else(no_id)?;
+        let reply = self.reply_to.as_deref().map(|queue| {
+            if !may_be_answered_on(queue) {
+                let cause = "reply_to has to be the name of a queue of the asker's, in printable ASCII without spaces";
+                return Err(dead("invalid_reply_to", cause));
+            }
+            Ok(ReplyTo {
+                command: self.routing_key.clone(),
+                message_id,
+                queue: queue.to_owned(),
+                correlation_id: self.correlation_id.clone().unwrap_or_else(|| message_id.to_string()),
+                traceparent: self.traceparent.clone(),
+            })
+        });
+        let key = Key::of_message(&self.routing_key, message_id, &self.body);
+        Ok(Asked { owner: Some(tenant.clone()), key: Some(key), reply: reply.transpose()? })
     }
 
     /// This message as a dead letter of `queue`, after `attempts` more attempts in this process.
@@ -102,6 +138,13 @@ impl Message {
             attempts: i32::try_from(self.delivery_count.saturating_add(attempts)).unwrap_or(i32::MAX),
         }
     }
+}
+
+/// Whoever may publish commands names a queue that Goalpost then publishes to: never one of its own, where a reply would pass for
+/// something else. With a space it would address a queue and a routing key (`publisher`).
+fn may_be_answered_on(queue: &str) -> bool {
+    let ours = || Queue::ALL.iter().any(|own| queue == own.name() || queue == own.dead_name());
+    !queue.is_empty() && queue.bytes().all(|byte| byte.is_ascii_graphic()) && !ours()
 }
 
 /// Why the broker gave a message up: the newest entry of its `x-death` header.
@@ -219,6 +262,30 @@ mod tests {
         let message = Message::of(&mut delivery);
         assert_eq!((message.message_id, message.delivery_count), (None, 0));
         assert_eq!(message.traceparent, None);
+    }
+
+    #[test]
+    fn a_command_is_known_by_its_id_and_answered_where_it_says() {
+        let (id, tenant) = (Uuid::now_v7(), TenantId::parse("acme").unwrap());
+        let asked = |properties: BasicProperties| Message::of(&mut delivery(false, properties)).asked(&tenant);
+        let known = || BasicProperties::default().with_message_id(id.to_string().into());
+        let plain = asked(known()).unwrap();
+        assert_eq!((plain.owner, plain.reply), (Some(tenant.clone()), None));
+        assert_eq!(plain.key, Some(Key::of_message("k", id, b"{}")));
+
+        let reply = asked(known().with_reply_to("amq.gen-7x".into())).unwrap().reply.unwrap();
+        assert_eq!((reply.queue.as_str(), reply.correlation_id), ("amq.gen-7x", id.to_string()));
+        let reply = asked(known().with_reply_to("r".into()).with_correlation_id("7".into())).unwrap().reply.unwrap();
+        assert_eq!((reply.correlation_id.as_str(), reply.command.as_str(), reply.message_id), ("7", "k", id));
+
+        let code = |properties| match asked(properties) {
+            Err(Action::DeadLetter { code, .. }) => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code(BasicProperties::default()), "message_id_required");
+        for queue in ["", "evaluator.commands", "goals.commands.dead", "evaluator.commands recheck", "r\u{e9}"] {
+            assert_eq!(code(known().with_reply_to(queue.into())), "invalid_reply_to", "{queue}");
+        }
     }
 
     #[test]

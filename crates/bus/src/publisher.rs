@@ -257,5 +257,8 @@ fn checked(message: &OutboxMessage, traceparent: Option<String>) -> Result<Parts
     if !headers.inner().is_empty() {
         properties = properties.with_headers(headers);
     }
+    if let Some(id) = &message.correlation_id {
+        properties = properties.with_correlation_id(short(id)?);
+    }
     Ok((short(&message.exchange)?, short(routing_key)?, properties))
 }

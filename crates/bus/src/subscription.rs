@@ -15,6 +15,7 @@ use crate::topology::Wanted;
 pub struct Subscription {
     // Ends the connection, and the queue with it.
     _dialled: Dialled,
+    queue: String,
     deliveries: lapin::Consumer,
 }
 
@@ -42,9 +43,15 @@ impl Subscription {
         );
         within(limit, "queue.bind", binding).await?;
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
+        let name = queue.to_string();
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
         let deliveries = within(limit, "basic.consume", consuming).await?;
-        Ok(Self { _dialled: dialled, deliveries })
+        Ok(Self { _dialled: dialled, queue: name, deliveries })
+    }
+
+    /// The name of its queue: what is sent to it past every exchange, a reply, is seen too.
+    pub fn queue(&self) -> &str {
+        &self.queue
     }
 
     /// The next message; `None` when the connection has ended.

@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::database::DatabaseArgs;
 use crate::output::OutputArgs;
 
-/// Makes the partitions of the coming months, and moves into their months the rows that the
-/// default partition caught. Run it daily; two at once do not harm. Needs the login
+/// Makes the partitions of the coming months, moves into their months the rows that the default
+/// partition caught, and forgets what repeated requests would be answered (over HTTP after a day,
+/// over the bus after a week). Run it daily; two at once do not harm. Needs the login
 /// goalpost_maintainer or a superuser.
 #[derive(clap::Args)]
 pub struct Args {
@@ -33,11 +34,12 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
         .context("the login may not maintain: use goalpost_maintainer or a superuser, after `goalpost migrate`")?;
     let done = pg::maintain::partitions(&client, args.months_ahead)
         .await
-        .context("the partitions could not be made: is the database migrated (`goalpost migrate`)?")?;
+        .context("it could not be done: is the database migrated (`goalpost migrate`)?")?;
     let said = json!({
         "busy": done.busy,
         "partitions_made": done.partitions_made,
         "default_rows": done.default_rows,
+        "answers_forgotten": done.answers_forgotten,
     });
     args.output.print(&said, || {
         if done.busy {
@@ -47,6 +49,9 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
         }
         for month in &done.partitions_made {
             println!("Made the partition of {month}.");
+        }
+        if done.answers_forgotten > 0 {
+            println!("Forgot {} answers.", done.answers_forgotten);
         }
         if done.default_rows > 0 {
             println!("The default partition still holds {} rows: run it again.", done.default_rows);

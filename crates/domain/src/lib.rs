@@ -15,6 +15,7 @@ pub mod ids;
 pub mod json;
 pub mod money;
 pub mod number;
+pub mod once;
 pub mod outbox;
 #[cfg(test)]
 mod table;

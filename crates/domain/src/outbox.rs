@@ -41,6 +41,20 @@ impl NewMessage {
     }
 }
 
+/// The reply to a command, to be written into the outbox: for the queue that whoever asked has named, past every exchange. It
+/// waits for nobody: if the queue is gone, nobody waits any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReply {
+    pub tenant_id: TenantId,
+    pub queue: String,
+    pub message_id: Uuid,
+    pub correlation_id: String,
+    /// JSON.
+    pub payload: Vec<u8>,
+    /// W3C trace context of the command.
+    pub traceparent: Option<String>,
+}
+
 /// A message as it stands in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
@@ -54,6 +68,8 @@ pub struct OutboxMessage {
     pub payload: Vec<u8>,
     /// W3C trace context of what caused it.
     pub traceparent: Option<String>,
+    /// Of a reply: what the asker knows it by.
+    pub correlation_id: Option<String>,
 }
 
 /// What became of one message that was published.

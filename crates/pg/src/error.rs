@@ -26,6 +26,9 @@ pub enum Error {
     /// The code inside the transaction panicked; nothing was committed.
     #[error("transaction {0} panicked")]
     Panicked(&'static str),
+    /// Something else was asked for under the key of a request that is carried out once.
+    #[error("the key was used for another request")]
+    KeyReused,
     /// A stored value is not what the code expects.
     #[error("a stored value cannot be read: {0}")]
     Decode(String),
@@ -98,7 +101,7 @@ impl Error {
                     code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || self.is_retryable()
                 }
             },
-            Self::Poisoned(_) | Self::Panicked(_) | Self::Decode(_) => false,
+            Self::Poisoned(_) | Self::Panicked(_) | Self::KeyReused | Self::Decode(_) => false,
         }
     }
 }

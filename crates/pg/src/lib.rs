@@ -8,6 +8,7 @@ mod error;
 pub mod maintain;
 mod metrics;
 pub mod migrate;
+pub mod once;
 pub mod outbox;
 mod pool;
 mod settings;

@@ -2,8 +2,9 @@
 //! row lock that is held until the broker has confirmed, then deleted. Presence in the table is the to-do list.
 
 use crate::{Db, Error, Scope, Tx};
+use domain::contract::JSON;
 use domain::outbox::gather::{Gathered, Waiting, gather};
-use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, Outbox, OutboxMessage, Publish, Round};
+use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, NewReply, Outbox, OutboxMessage, Publish, Round};
 use std::sync::Arc;
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 /// The statements on one schema's outbox. Fixed texts, so that they can be prepared once.
 pub struct Statements {
     add: &'static str,
+    add_reply: &'static str,
     claim: &'static str,
     delete: &'static str,
     postpone: &'static str,
@@ -27,8 +29,12 @@ macro_rules! statements {
                 "$8::text[], $9::integer[]) ",
                 "AS m (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, events)"
             ),
+            add_reply: concat!(
+                "INSERT INTO ", $schema, ".outbox (tenant_id, exchange, routing_key, mandatory, message_id, content_type, payload, ",
+                "traceparent, correlation_id) VALUES ($1, '', $2, false, $3, $4, $5, $6, $7)"
+            ),
             claim: concat!(
-                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, tenant_id, events FROM ", $schema, ".outbox ",
+                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, correlation_id, tenant_id, events FROM ", $schema, ".outbox ",
                 "WHERE not_before IS NULL OR not_before <= clock_timestamp() ",
                 "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
             ),
@@ -63,9 +69,9 @@ impl Statements {
 
     /// Every statement, for the test that prepares them all.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-        [("ingest", &INGEST), ("goals", &GOALS), ("evaluator", &EVALUATOR)]
-            .into_iter()
-            .flat_map(|(schema, s)| [s.add, s.claim, s.delete, s.postpone, s.waiting].map(|sql| (schema, sql)))
+        [("ingest", &INGEST), ("goals", &GOALS), ("evaluator", &EVALUATOR)].into_iter().flat_map(|(schema, s)| {
+            [s.add, s.add_reply, s.claim, s.delete, s.postpone, s.waiting].map(|sql| (schema, sql))
+        })
     }
 }
 
@@ -90,6 +96,21 @@ impl Db {
         let binds: [&(dyn ToSql + Sync); 9] =
             [&tenants, &exchanges, &routing_keys, &mandatory, &ids, &content_types, &payloads, &traceparents, &events];
         tx.execute(statements.add, &binds).await.map(drop)
+    }
+
+    /// Adds the reply to a command, in the transaction that carries it out.
+    pub(crate) async fn add_reply_to_outbox(&self, tx: &Tx, reply: &NewReply) -> Result<(), Error> {
+        tx.note_outbox_written();
+        let binds: [&(dyn ToSql + Sync); 7] = [
+            &reply.tenant_id.as_str(),
+            &reply.queue,
+            &reply.message_id,
+            &JSON,
+            &reply.payload,
+            &reply.traceparent,
+            &reply.correlation_id,
+        ];
+        tx.execute(Statements::of(self.0.schema)?.add_reply, &binds).await.map(drop)
     }
 
     /// This service's outbox, for its relay.
@@ -175,7 +196,8 @@ fn waiting(row: &Row) -> Result<Waiting, Error> {
         content_type: row.try_get(5)?,
         payload: row.try_get(6)?,
         traceparent: row.try_get(7)?,
+        correlation_id: row.try_get(8)?,
     };
-    let events: i32 = row.try_get(9)?;
-    Ok(Waiting { message, tenant_id: row.try_get(8)?, events: usize::try_from(events).unwrap_or_default() })
+    let events: i32 = row.try_get(10)?;
+    Ok(Waiting { message, tenant_id: row.try_get(9)?, events: usize::try_from(events).unwrap_or_default() })
 }

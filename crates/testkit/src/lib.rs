@@ -2,11 +2,13 @@
 
 mod database;
 pub mod issuer;
+mod program;
 pub mod proxy;
 mod seed;
 mod vhost;
 
 pub use database::Database;
+pub use program::Program;
 pub use seed::Seeded;
 pub use vhost::Vhost;
 

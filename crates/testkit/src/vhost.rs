@@ -72,6 +72,20 @@ impl Vhost {
         Ok(totals.iter().map(|total| total.ready + total.unacked).sum())
     }
 
+    /// Publishes a text with properties of AMQP (`message_id`, `reply_to`, …), as another system does. It has to reach a queue.
+    pub async fn publish(
+        &self,
+        (exchange, routing_key): (&str, &str),
+        properties: Value,
+        text: &str,
+    ) -> anyhow::Result<()> {
+        let message = json!({"routing_key": routing_key, "properties": properties, "payload": text, "payload_encoding": "string"});
+        let path = format!("api/exchanges/{}/{exchange}/publish", self.name);
+        let answer = self.api.call(Method::POST, &path, Some(message)).await?;
+        anyhow::ensure!(answer["routed"] == true, "no queue takes {routing_key}");
+        Ok(())
+    }
+
     /// Removes a queue, consumers or not.
     pub async fn delete_queue(&self, queue: &str) -> anyhow::Result<()> {
         self.api.call(Method::DELETE, &format!("api/queues/{}/{queue}", self.name), None).await.map(drop)

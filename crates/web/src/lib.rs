@@ -9,6 +9,7 @@ mod by;
 pub mod identity;
 mod jwt;
 mod lookup;
+pub mod once;
 pub mod openapi;
 pub mod paging;
 mod problem;
@@ -26,6 +27,7 @@ pub use identity::{
 };
 pub use jwt::{IdentitySettings, JwtSettings, Keeper, RoleNames};
 pub use lookup::{Lookup, LookupLimits};
+pub use once::Keyed;
 pub use paging::{Cursor, Listed, Page};
 pub use problem::Problem;
 pub use rate_limit::{RateLimit, RateLimitSettings};

@@ -7,14 +7,14 @@ use crate::store::{enrollments, locks, workflows};
 use domain::action::ActionStatus;
 use domain::enrollment::EnrollmentStatus;
 use domain::ids::{ActionId, EnrollmentId, TenantId};
+use domain::once::{Answered, Once};
 use domain::workflow::WorkflowStatus;
 use pg::{Db, Scope, Tx};
 
-/// Schedules an action for an active enrollment. No action is born after an exit. One that
-/// is there is answered as it is: a repeated command changes nothing.
-pub async fn create(db: &Db, tenant: TenantId, new: New) -> Result<Action, Error> {
+/// Schedules an action for an active enrollment, once. No action is born after an exit. One that is there is answered as it is.
+pub async fn create(db: &Db, tenant: TenantId, new: New, once: Once<Action>) -> Result<Answered<Action>, Error> {
     let scope = Scope::Tenant(tenant.clone());
-    db.run_tx("create_action", scope, move |tx| {
+    db.run_once("create_action", scope, once, move |tx| {
         let (tenant, new) = (tenant.clone(), new.clone());
         Box::pin(async move {
             locked_and_active(tx, &tenant, new.enrollment_id).await?;

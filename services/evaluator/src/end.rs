@@ -8,6 +8,7 @@ use crate::store::enrollments::{self, Enrollment};
 use domain::contract::{ActionCancelled, Fact};
 use domain::enrollment::{EnrollmentStatus, ExitReason};
 use domain::ids::{ActionId, EnrollmentId, TenantId};
+use domain::once::{Answered, Once};
 use pg::{Db, Scope, Tx};
 
 /// What the engine says about the end.
@@ -20,9 +21,15 @@ pub struct End {
 
 /// Ends an active enrollment. One that has ended with the same status already is answered as it is: a repeated request
 /// changes nothing.
-pub async fn end(db: &Db, origin: Origin, id: EnrollmentId, end: End) -> Result<Enrollment, Error> {
+pub async fn end(
+    db: &Db,
+    origin: Origin,
+    id: EnrollmentId,
+    end: End,
+    once: Once<Enrollment>,
+) -> Result<Answered<Enrollment>, Error> {
     let (scope, db_of_outbox) = (Scope::Tenant(origin.tenant.clone()), db.clone());
-    db.run_tx("end_enrollment", scope, move |tx| {
+    db.run_once("end_enrollment", scope, once, move |tx| {
         let (origin, end, db) = (origin.clone(), end.clone(), db_of_outbox.clone());
         Box::pin(async move { end_in(&db, tx, &origin, id, &end).await })
     })

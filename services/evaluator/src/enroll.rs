@@ -1,6 +1,7 @@
 //! Enrolling contacts in a workflow. The unique index decides who is first; what a contact did before is read after the
 //! insert as well, so a decision that was overtaken is made again.
 
+use crate::asked;
 use crate::error::Error;
 use crate::on_enroll::{self, Held};
 use crate::origin::Origin;
@@ -11,6 +12,7 @@ use domain::contract::{EnrollmentCreated, Fact};
 use domain::enrollment::ExitReason;
 use domain::goal::OnEnroll;
 use domain::ids::{ContactId, EnrollmentId, GoalId, TenantId, WorkflowId};
+use domain::once::{Answered, Once};
 use pg::{Db, Scope, Tx};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -67,24 +69,66 @@ pub enum Outcome {
     InFuture,
 }
 
+/// What became of one contact that nothing speaks against.
+#[derive(Clone, Debug)]
+pub enum Entered {
+    /// Enrolled; already ended again where a goal with `on_enroll: exit` held.
+    Enrolled(Box<Enrollment>),
+    /// A goal with `on_enroll: skip_enrollment` holds already.
+    Skipped { workflow_id: WorkflowId, contact_id: ContactId, goal_id: GoalId },
+}
+
+/// Enrolls one contact, or is refused for it.
+pub async fn one(
+    db: &Db,
+    origin: &Origin,
+    workflow: WorkflowId,
+    request: Request,
+    once: Once<Entered>,
+) -> Result<Answered<Entered>, Error> {
+    let contact = request.contact_id.clone();
+    let of_one = move |mut outcomes: Vec<Outcome>| match outcomes.pop().ok_or(Error::Overtaken)? {
+        Outcome::Created(enrollment) => Ok(Entered::Enrolled(enrollment)),
+        Outcome::Existing(id) => Err(Error::AlreadyEnrolled(id)),
+        Outcome::ReentryNotAllowed => Err(Error::ReentryNotAllowed),
+        Outcome::InFuture => Err(Error::Invalid(asked::in_future())),
+        Outcome::Skipped(goal_id) => {
+            Ok(Entered::Skipped { workflow_id: workflow, contact_id: contact.clone(), goal_id })
+        }
+    };
+    carry_out(db, origin, (workflow, vec![request]), once, of_one).await
+}
+
 /// Enrolls contacts; one outcome per request, in the same order. A contact that is named twice is enrolled once.
-pub async fn enroll(
+pub async fn many(
     db: &Db,
     origin: &Origin,
     workflow: WorkflowId,
     requests: Vec<Request>,
-) -> Result<Vec<Outcome>, Error> {
-    let requests: Arc<[Request]> = requests.into();
+    once: Once<Vec<Outcome>>,
+) -> Result<Answered<Vec<Outcome>>, Error> {
+    carry_out(db, origin, (workflow, requests), once, Ok).await
+}
+
+/// Makes the decision again that others have overtaken.
+async fn carry_out<T: Send + 'static>(
+    db: &Db,
+    origin: &Origin,
+    (workflow, requests): (WorkflowId, Vec<Request>),
+    once: Once<T>,
+    outcome_of: impl Fn(Vec<Outcome>) -> Result<T, Error> + Send + Sync + 'static,
+) -> Result<Answered<T>, Error> {
+    let shared = Arc::new((db.clone(), origin.clone(), requests, outcome_of));
     let mut attempt = 1;
     loop {
-        let (origin, requests, db_of_outbox) = (origin.clone(), Arc::clone(&requests), db.clone());
-        let scope = Scope::Tenant(origin.tenant.clone());
+        let (shared, scope) = (Arc::clone(&shared), Scope::Tenant(origin.tenant.clone()));
         let outcome = db
-            .run_tx("enroll", scope, move |tx| {
-                let (origin, requests, db) = (origin.clone(), Arc::clone(&requests), db_of_outbox.clone());
+            .run_once("enroll", scope, once.clone(), move |tx| {
+                let shared = Arc::clone(&shared);
                 Box::pin(async move {
+                    let (db, origin, requests, outcome_of) = &*shared;
                     let now = judged::clock(tx).await?;
-                    Enrolling { db: &db, tx, origin: &origin, workflow, now }.enroll(&requests).await
+                    outcome_of(Enrolling { db, tx, origin, workflow, now }.enroll(requests).await?)
                 })
             })
             .await;

@@ -41,8 +41,19 @@ pub enum Error {
     TooManySimulations,
     #[error("that is more than one simulation may look at: narrow it by from and to")]
     SimulationTooLarge,
+    #[error("the key was used for another request")]
+    KeyReused,
     #[error("the database failed")]
-    Database(#[from] pg::Error),
+    Database(#[source] pg::Error),
+}
+
+impl From<pg::Error> for Error {
+    fn from(error: pg::Error) -> Self {
+        match error {
+            pg::Error::KeyReused => Self::KeyReused,
+            error => Self::Database(error),
+        }
+    }
 }
 
 impl Error {
@@ -65,6 +76,7 @@ impl Error {
             Self::ReferenceNotFound { .. } => "reference_not_found",
             Self::TooManySimulations => "too_many_simulations",
             Self::SimulationTooLarge => "simulation_too_large",
+            Self::KeyReused => pg::once::KEY_REUSED,
             Self::Database(error) if error.is_unavailable() => "database_unavailable",
             Self::Database(_) => "internal",
         }

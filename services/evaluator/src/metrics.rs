@@ -1,6 +1,6 @@
 //! The instruments of the evaluation.
 
-use domain::contract::{Command, EndEnrollment, ScheduleAction};
+use domain::contract::{Command, EndEnrollment, Enroll, ScheduleAction};
 use domain::goal::GoalType;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
@@ -77,8 +77,8 @@ impl Metrics {
             counter.add(0, &[]);
         }
         self.unreadable.add(0, &[]);
-        for command in [EndEnrollment::ROUTING_KEY, ScheduleAction::ROUTING_KEY] {
-            for result in ["done", "refused"] {
+        for command in [Enroll::ROUTING_KEY, EndEnrollment::ROUTING_KEY, ScheduleAction::ROUTING_KEY] {
+            for result in ["done", "refused", "repeated"] {
                 self.commands.add(0, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
             }
         }
@@ -125,7 +125,7 @@ impl Metrics {
         self.lateness.record(lateness.as_secs_f64(), &[]);
     }
 
-    /// A request over the bus is done, or was refused by the rules.
+    /// A request over the bus is done, was refused by the rules, or was answered before.
     pub fn command(&self, command: &'static str, result: &'static str) {
         self.commands.add(1, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
     }

@@ -1,22 +1,28 @@
 //! Puts the service together: ports, relay, gauge, and what it waits for before it counts as ready.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Relay};
+use bus::{Bus, Consume, Queue, Relay};
 use pg::Db;
 use runtime::{Context, Gate, Shutdown};
 use web::{AdminPort, Identity};
 
 use crate::api::{self, App};
+use crate::consume::commands::Commands;
 use crate::listeners;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+
+const QUEUES: &[Queue] = &[Queue::GoalsCommands];
+/// Commands that are taken at once; they are carried out one after the other.
+const MAX_COMMANDS: usize = 16;
 
 /// Starts the service: opens its ports, spawns its tasks and returns.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let Context { settings, tasks, shutdown, handle, metrics: exposed, .. } = context;
     let db = Db::connect(&settings.database, "goals", handle.clone())?;
-    let bus = Bus::connect(settings.bus, &[], shutdown.flushing(), handle);
+    let bus = Bus::connect(settings.bus, QUEUES, shutdown.draining(), handle);
     let metrics = Metrics::new();
     let app = App { db: db.clone(), metrics: metrics.clone() };
     let (identity, keeper) = Identity::open(db.clone(), &settings.identity, settings.http.rate_limit)?;
@@ -31,7 +37,13 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
         let db = checked.clone();
         async move { db.self_check().await }
     };
-    tasks.spawn("self_check", gate.keep(ask));
+    tasks.spawn("self_check", gate.clone().keep(ask));
+    let commands = Commands { db: db.clone(), metrics: metrics.clone() };
+    let consume = Consume { queue: Queue::GoalsCommands, max_messages: MAX_COMMANDS, prefetch: 0 };
+    let consumed = bus.consume(consume, Arc::new(commands), db.dead_letters());
+    tasks.spawn("commands", gate.clone().once_open(consumed));
+    let drained = bus.drain_dead(Queue::GoalsCommands, db.dead_letters());
+    tasks.spawn("dead_letters", gate.once_open(drained));
     let every = Duration::from_secs(settings.listeners.count_every_seconds.get());
     tasks.spawn("count_listeners", listeners::count_until(db.clone(), metrics, every, shutdown.draining()));
     tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));

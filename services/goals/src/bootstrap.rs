@@ -2,10 +2,12 @@
 //! the commands `goalpost tenant | token | key`. Everything may be repeated.
 
 use domain::ids::TenantId;
+use domain::once::Asked;
 use pg::{Db, Scope};
 use std::sync::Arc;
 use web::secret::{Minted, Prefix, Presented, mint};
 
+use crate::api::made;
 use crate::change::Author;
 use crate::credentials;
 use crate::error::Error;
@@ -36,7 +38,7 @@ pub struct Issued {
 pub async fn tenant(db: &Db, tenant: &TenantId, name: Option<&str>) -> Result<bool, Error> {
     let new =
         NewTenant { tenant_id: tenant.clone(), name: name.map(str::to_owned), settings: SettingsPatch::default() };
-    match tenants::create(db, ACTOR, new).await {
+    match tenants::create(db, ACTOR, new, Asked::unnamed(None).answering(made)).await {
         Ok(_) => Ok(true),
         Err(Error::TenantExists(_)) => Ok(false),
         Err(error) => Err(error),

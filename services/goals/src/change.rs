@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::ids::TenantId;
+use domain::once::{Answered, Once};
 use domain::outbox::{BoxFuture, NewMessage};
 use pg::{Db, Scope, Tx};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use crate::store::epochs;
 #[derive(Debug, Clone)]
 pub struct Author {
     pub tenant: TenantId,
-    /// `key:<id>` or `jwt:<subject>`, as the audit log names it.
+    /// `key:<id>`, `jwt:<subject>` or `bus:<message id>`, as the audit log names it.
     pub actor: String,
     pub traceparent: Option<String>,
 }
@@ -74,6 +75,38 @@ where
             let value = work(&change).await?;
             change.end().await?;
             Ok(value)
+        })
+    })
+    .await
+}
+
+/// The same for a request that is carried out once; what it is answered is kept before the epoch is raised.
+pub async fn change_once<T, F>(
+    db: &Db,
+    name: &'static str,
+    author: &Author,
+    once: Once<T>,
+    work: F,
+) -> Result<Answered<T>, Error>
+where
+    T: Send + 'static,
+    F: for<'c> Fn(&'c Change<'c>) -> BoxFuture<'c, Result<T, Error>> + Send + Sync + 'static,
+{
+    let scope = Scope::Tenant(author.tenant.clone());
+    let shared = Arc::new((db.clone(), author.clone(), once, work));
+    db.run_tx(name, scope, move |tx| {
+        let shared = Arc::clone(&shared);
+        Box::pin(async move {
+            let (db, author, once, work) = &*shared;
+            if let Some(answer) = db.answered_before(tx, &once.asked).await? {
+                return Ok(Answered::Before(answer));
+            }
+            let change = Change { tx, author, db, noted: Mutex::default() };
+            let value = work(&change).await?;
+            let answer = (once.answer)(&value);
+            db.keep_answer(tx, &once.asked, &answer).await?;
+            change.end().await?;
+            Ok(Answered::Now(value))
         })
     })
     .await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::fault::Fault;
+use domain::once::{Answered, Once};
 use pg::{Db, Scope, Tx};
 use time::OffsetDateTime;
 
@@ -54,9 +55,9 @@ pub async fn add(tx: &Tx, new: &NewCredential) -> Result<Credential, Error> {
 }
 
 /// Keeps a credential.
-pub async fn create(db: &Db, new: NewCredential) -> Result<Credential, Error> {
+pub async fn create(db: &Db, new: NewCredential, once: Once<Credential>) -> Result<Answered<Credential>, Error> {
     let new = Arc::new(new);
-    db.run_tx("create_credential", Scope::System("make a credential"), move |tx| {
+    db.run_once("create_credential", Scope::System("make a credential"), once, move |tx| {
         let new = Arc::clone(&new);
         Box::pin(async move { add(tx, &new).await })
     })

@@ -33,8 +33,12 @@ pub enum Error {
     InvalidGoalConfiguration { goal: GoalId, reason: String },
     #[error("{}", .0.message)]
     Invalid(Fault),
+    #[error("the key was used for another request")]
+    KeyReused,
+    #[error("the secret was shown by the answer to this request, and is shown once")]
+    SecretAlreadyShown(String),
     #[error("the database did not do it")]
-    Database(#[from] pg::Error),
+    Database(#[source] pg::Error),
 }
 
 impl Error {
@@ -51,6 +55,8 @@ impl Error {
             Self::DuplicateGoal(_) => "duplicate_goal",
             Self::InvalidGoalConfiguration { .. } => "invalid_goal_configuration",
             Self::Invalid(fault) => fault.code,
+            Self::KeyReused => pg::once::KEY_REUSED,
+            Self::SecretAlreadyShown(_) => "secret_already_shown",
             Self::Database(error) if error.is_unavailable() => "database_unavailable",
             Self::Database(_) => "internal",
         }
@@ -62,6 +68,15 @@ impl pg::Failure for Error {
         match self {
             Self::Database(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<pg::Error> for Error {
+    fn from(error: pg::Error) -> Self {
+        match error {
+            pg::Error::KeyReused => Self::KeyReused,
+            error => Self::Database(error),
         }
     }
 }
@@ -80,7 +95,9 @@ impl From<Error> for Problem {
             Error::TenantExists(_)
             | Error::TooManyLiveTokens
             | Error::CredentialTaken(_)
-            | Error::InvalidTransition(_) => Self::conflict(code, message),
+            | Error::InvalidTransition(_)
+            | Error::KeyReused => Self::conflict(code, message),
+            Error::SecretAlreadyShown(id) => Self::conflict(code, message).with_extra("id", id.into()),
             Error::DuplicateGoal(goal) => Self::conflict(code, message).with_extra("goal_id", goal.to_string().into()),
             Error::MaxGoalsExceeded | Error::InvalidSecret(_) => Self::bad_request(code, message),
             Error::ReferenceNotFound { fault, .. } | Error::Invalid(fault) => {

@@ -8,12 +8,13 @@ use domain::fault::Fault;
 use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, Reference, Within};
 use domain::ids::{GoalId, TenantId, WorkflowId};
 use domain::json::{Json, Limits};
+use domain::once::{Answered, Once};
 use domain::workflow::MAX_GOALS;
 use pg::{Db, Scope, Tx};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::change::{Author, Change, change, entry};
+use crate::change::{Author, Change, change, change_once, entry};
 use crate::error::Error;
 use crate::store::directory::{self, Key};
 use crate::store::goals::{self, Content, Goal, NewGoal};
@@ -59,10 +60,16 @@ pub fn check_on_enroll(goal_type: GoalType, on_enroll: OnEnroll) -> Result<(), F
 }
 
 /// Makes a goal.
-pub async fn create(db: &Db, author: &Author, workflow_id: WorkflowId, draft: Draft) -> Result<Goal, Error> {
+pub async fn create(
+    db: &Db,
+    author: &Author,
+    workflow_id: WorkflowId,
+    draft: Draft,
+    once: Once<Goal>,
+) -> Result<Answered<Goal>, Error> {
     check_on_enroll(draft.goal_type, draft.on_enroll)?;
     let shared = Arc::new((GoalId::from(Uuid::now_v7()), draft));
-    change(db, "create_goal", author, move |change| {
+    change_once(db, "create_goal", author, once, move |change| {
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (id, draft) = &*shared;

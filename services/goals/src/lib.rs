@@ -3,9 +3,11 @@
 mod activation;
 mod api;
 mod app;
+mod asked;
 mod audit;
 pub mod bootstrap;
 mod change;
+mod consume;
 mod credentials;
 mod error;
 mod goals;

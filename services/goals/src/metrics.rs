@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use domain::contract::{Command, DeleteReference, PutReference};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 
@@ -12,6 +13,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Metrics {
     registrations: Counter<u64>,
+    commands: Counter<u64>,
     active_listeners: Arc<AtomicI64>,
 }
 
@@ -35,7 +37,21 @@ impl Metrics {
         for result in ["ok", "invalid", "failed"] {
             registrations.add(0, &[KeyValue::new("result", result)]);
         }
-        Self { registrations, active_listeners }
+        let commands = meter
+            .u64_counter("goal.commands")
+            .with_description("Requests carried out over the bus, by command and result")
+            .build();
+        for command in [PutReference::ROUTING_KEY, DeleteReference::ROUTING_KEY] {
+            for result in ["done", "refused", "repeated"] {
+                commands.add(0, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
+            }
+        }
+        Self { registrations, commands, active_listeners }
+    }
+
+    /// A command is done, was refused by the rules, or was answered before.
+    pub fn command(&self, command: &'static str, result: &'static str) {
+        self.commands.add(1, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
     }
 
     /// Counts an activation that was tried. One that changed nothing, or could not be meant, registers nothing.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use domain::goal::ReferenceKind;
 use domain::ids::TenantId;
+use domain::once::{Answered, Once};
 use pg::{Db, Scope};
 
-use crate::change::{Author, change, entry};
+use crate::change::{Author, Change, change, change_once, entry};
 use crate::error::Error;
 use crate::store::directory::{self, Key, NewReference, Reference};
 use crate::store::epochs;
@@ -23,27 +24,44 @@ pub async fn put(db: &Db, author: &Author, references: Vec<NewReference>) -> Res
     let references = Arc::new(references);
     change(db, "put_references", author, move |change| {
         let references = Arc::clone(&references);
-        Box::pin(async move {
-            let (tx, tenant) = (change.tx, change.tenant());
-            epochs::lock(tx, tenant).await?;
-            let keys: Vec<Key> = references.iter().map(NewReference::key).collect();
-            let mut there = directory::find(tx, tenant, &keys).await?;
-            let different: Vec<&NewReference> =
-                references.iter().filter(|new| !there.get(&new.key()).is_some_and(|kept| new.is(kept))).collect();
-            let put = directory::put(tx, tenant, &different).await?;
-            let mut entries = Vec::with_capacity(put.len());
-            for new in different {
-                let key = new.key();
-                let (before, after) = (there.get(&key), put.get(&key));
-                let action = if before.is_some() { "reference.updated" } else { "reference.created" };
-                entries.push(entry(action, object(&key), before, after)?);
-            }
-            change.record(entries);
-            there.extend(put);
-            Ok(keys.iter().filter_map(|key| there.get(key).cloned()).collect())
-        })
+        Box::pin(async move { put_in(change, &references).await })
     })
     .await
+}
+
+/// Adds or replaces one reference, once.
+pub async fn put_one(
+    db: &Db,
+    author: &Author,
+    reference: NewReference,
+    once: Once<Reference>,
+) -> Result<Answered<Reference>, Error> {
+    let references = Arc::new([reference]);
+    change_once(db, "put_reference", author, once, move |change| {
+        let references = Arc::clone(&references);
+        Box::pin(async move { put_in(change, &*references).await?.pop().ok_or(Error::NotFound) })
+    })
+    .await
+}
+
+async fn put_in(change: &Change<'_>, references: &[NewReference]) -> Result<Vec<Reference>, Error> {
+    let (tx, tenant) = (change.tx, change.tenant());
+    epochs::lock(tx, tenant).await?;
+    let keys: Vec<Key> = references.iter().map(NewReference::key).collect();
+    let mut there = directory::find(tx, tenant, &keys).await?;
+    let different: Vec<&NewReference> =
+        references.iter().filter(|new| !there.get(&new.key()).is_some_and(|kept| new.is(kept))).collect();
+    let put = directory::put(tx, tenant, &different).await?;
+    let mut entries = Vec::with_capacity(put.len());
+    for new in different {
+        let key = new.key();
+        let (before, after) = (there.get(&key), put.get(&key));
+        let action = if before.is_some() { "reference.updated" } else { "reference.created" };
+        entries.push(entry(action, object(&key), before, after)?);
+    }
+    change.record(entries);
+    there.extend(put);
+    Ok(keys.iter().filter_map(|key| there.get(key).cloned()).collect())
 }
 
 /// One reference.
@@ -75,10 +93,10 @@ pub async fn list(
     .await
 }
 
-/// Removes a reference. Goals may point at it: they stay, and their workflow's next activation is refused.
-pub async fn delete(db: &Db, author: &Author, key: Key) -> Result<(), Error> {
+/// Removes a reference, once. Goals may point at it: they stay, and their workflow's next activation is refused.
+pub async fn delete(db: &Db, author: &Author, key: Key, once: Once<()>) -> Result<Answered<()>, Error> {
     let key = Arc::new(key);
-    change(db, "delete_reference", author, move |change| {
+    change_once(db, "delete_reference", author, once, move |change| {
         let key = Arc::clone(&key);
         Box::pin(async move {
             epochs::lock(change.tx, change.tenant()).await?;

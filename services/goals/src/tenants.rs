@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::fault::Fault;
 use domain::ids::TenantId;
+use domain::once::{Answered, Once};
 use pg::{Db, Scope, Tx};
 
 use crate::change::{Author, change, entry};
@@ -66,9 +67,9 @@ pub struct NewTenant {
 }
 
 /// Makes a tenant, with its epoch and a content key that nobody has seen.
-pub async fn create(db: &Db, actor: &str, new: NewTenant) -> Result<Tenant, Error> {
+pub async fn create(db: &Db, actor: &str, new: NewTenant, once: Once<Tenant>) -> Result<Answered<Tenant>, Error> {
     let shared = Arc::new((actor.to_owned(), new, rand::random::<[u8; 32]>()));
-    db.run_tx("create_tenant", Scope::System("make a tenant"), move |tx| {
+    db.run_once("create_tenant", Scope::System("make a tenant"), once, move |tx| {
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (actor, new, content_key) = &*shared;

@@ -3,21 +3,27 @@
 use std::sync::Arc;
 
 use domain::ids::{TenantId, WorkflowId};
+use domain::once::{Answered, Once};
 use domain::workflow::GoalLogic;
 use pg::{Db, Scope};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::change::{Author, change, entry};
+use crate::change::{Author, change, change_once, entry};
 use crate::error::Error;
 use crate::store::workflows::{self, Content, Filter, Workflow};
 
 pub(crate) const OBJECT: &str = "workflow";
 
 /// Makes a draft.
-pub async fn create(db: &Db, author: &Author, content: Content) -> Result<Workflow, Error> {
+pub async fn create(
+    db: &Db,
+    author: &Author,
+    content: Content,
+    once: Once<Workflow>,
+) -> Result<Answered<Workflow>, Error> {
     let shared = Arc::new((WorkflowId::from(Uuid::now_v7()), content));
-    change(db, "create_workflow", author, move |change| {
+    change_once(db, "create_workflow", author, once, move |change| {
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (id, content) = &*shared;

@@ -169,6 +169,7 @@ pub fn message(exchange: &str, routing_key: &str, body: &str) -> OutboxMessage {
         content_type: "application/json".to_owned(),
         payload: body.as_bytes().to_vec(),
         traceparent: None,
+        correlation_id: None,
     }
 }
 

@@ -54,6 +54,7 @@ fn message() -> OutboxMessage {
         content_type: "application/json".to_owned(),
         payload: b"{}".to_vec(),
         traceparent: None,
+        correlation_id: None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::event::{Admission, Defaults, Event, Taxonomy};
 use crate::ids::TenantId;
 use crate::json::{Json, Limits};
+use crate::once::Answer;
 use crate::outbox::NewMessage;
 
 fn folder(message: &str) -> PathBuf {
@@ -88,6 +89,43 @@ fn messages_are_as_published() {
     same_as_published::<EraseSubject>("erase_subject");
     same_as_published::<Recheck>("recheck");
     same_as_published::<CloudEvent<WorkflowDeactivated>>("cloudevent");
+}
+
+/// It has no example with every field: a result and a refusal exclude each other.
+#[test]
+fn a_reply_is_as_published() {
+    let schema = read(&folder("command_reply").join("v1.json"));
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, example) in examples("command_reply", "valid") {
+        let reply: CommandReply = serde_json::from_str(&example.to_text()).unwrap();
+        assert_eq!(serde_json::to_string(&reply).unwrap(), example.to_text(), "{name}");
+        seen.extend(keys(&example));
+    }
+    assert_eq!(seen, keys(schema.get("properties").unwrap()).into_iter().collect());
+}
+
+#[test]
+fn an_answer_becomes_the_published_reply_and_the_same_every_time() {
+    let tenant = TenantId::parse("demo").unwrap();
+    for (name, example) in examples("command_reply", "valid") {
+        let published: CommandReply = serde_json::from_str(&example.to_text()).unwrap();
+        let to = ReplyTo {
+            command: published.command.clone(),
+            message_id: published.message_id,
+            queue: "replies".to_owned(),
+            correlation_id: "7".to_owned(),
+            traceparent: None,
+        };
+        let answer = match (&published.result, &published.code, &published.message) {
+            (Some(result), ..) => Answer::json(200, result),
+            (None, Some(code), Some(message)) => Answer::refused(code, message),
+            _ => panic!("{name}"),
+        };
+        let reply = to.reply(&tenant, &answer);
+        assert_eq!(String::from_utf8(reply.payload.clone()).unwrap(), example.to_text(), "{name}");
+        assert_eq!((reply.queue.as_str(), reply.correlation_id.as_str()), ("replies", "7"));
+        assert_eq!(reply, to.reply(&tenant, &answer));
+    }
 }
 
 #[test]

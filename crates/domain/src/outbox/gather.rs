@@ -116,6 +116,7 @@ impl Group {
             content_type: first.content_type.clone(),
             payload: serde_json::to_vec(&chunk).ok()?,
             traceparent: self.parts.iter().find_map(|part| part.traceparent.clone()),
+            correlation_id: None,
         })
     }
 }
@@ -158,6 +159,7 @@ mod tests {
             content_type: "application/json".to_owned(),
             payload,
             traceparent: (id % 3 == 0).then(|| format!("trace of {id}")),
+            correlation_id: None,
         };
         Waiting { message, tenant_id: tenant.to_owned(), events }
     }

@@ -91,19 +91,24 @@ impl Installation {
 
     /// Publishes a domain event, as another system of the tenant does.
     pub async fn publish_event(&self, event_name: &str, event: &str) {
-        let routed = self.publish("goalpost.domain", event_name, event).await;
+        let routed = self.publish("goalpost.domain", event_name, event, plain()).await;
         assert!(routed, "nobody takes {event_name} from the bus");
     }
 
     /// Answers once the queues that it goes to have it.
-    async fn publish(&self, exchange: &str, routing_key: &str, payload: &str) -> bool {
+    pub async fn publish(&self, exchange: &str, routing_key: &str, payload: &str, properties: Value) -> bool {
         let url = format!("{}/api/exchanges/%2f/{exchange}/publish", self.text("/amqp_management_url"));
         let message = json!({"routing_key": routing_key, "payload": payload, "payload_encoding": "string",
-            "properties": {"delivery_mode": 2, "content_type": "application/json"}});
+            "properties": properties});
         let request = self.http.post(url).header("content-type", "application/json").body(message.to_string());
         let answer = request.send().await.unwrap().text().await.unwrap();
         let answer: Value = serde_json::from_str(&answer).unwrap();
         answer["routed"].as_bool().unwrap_or_else(|| panic!("{exchange}: {answer}"))
+    }
+
+    /// A queue for replies.
+    pub async fn replies(&self) -> Subscription {
+        Subscription::open(self.text("/amqp_url"), FACTS, "acceptance.nothing").await.unwrap()
     }
 
     /// Waits until everything that has been sent is worked off, and the subscriber has heard what came of it. Scenarios
@@ -118,7 +123,7 @@ impl Installation {
         let servers = Servers { database: &self.database, management_url, vhost: "/" };
         let since = servers.finish(&self.progress).await.unwrap();
         let mark = Uuid::now_v7().to_string();
-        assert!(self.publish(FACTS, MARK, &mark).await, "the subscriber's queue is gone");
+        assert!(self.publish(FACTS, MARK, &mark, plain()).await, "the subscriber's queue is gone");
         loop {
             let message = subscriber.subscription.next().await.expect("the subscription ended");
             if message.body == mark.as_bytes() {
@@ -136,6 +141,11 @@ impl Installation {
         let read = of_kind.map(|message| (message.clone(), serde_json::from_slice(&message.body).unwrap()));
         read.filter(|(_, fact): &(Message, Value)| fact["data"]["enrollment_id"] == enrollment).collect()
     }
+}
+
+/// The properties of a message that asks for nothing.
+fn plain() -> Value {
+    json!({"delivery_mode": 2, "content_type": "application/json"})
 }
 
 impl std::fmt::Debug for Installation {

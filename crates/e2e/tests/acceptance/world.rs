@@ -11,6 +11,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::installation::{Answer, Installation};
+use crate::steps::commands::Asker;
 
 /// Enrollments begin here, unless a step says when.
 pub const ENROLLED_AT: &str = "2026-01-01T00:00:00Z";
@@ -48,6 +49,8 @@ pub struct World {
     pub actions: BTreeMap<(String, String), String>,
     /// The name and the text of the event that was sent last.
     pub sent: (String, String),
+    /// Who asks over the bus.
+    pub asker: Asker,
     /// What ingest answered last.
     pub answer: Option<Answer>,
     /// Statistics that were looked at.
@@ -70,6 +73,7 @@ impl World {
             enrollments: BTreeMap::new(),
             actions: BTreeMap::new(),
             sent: (String::new(), String::new()),
+            asker: Asker::default(),
             answer: None,
             statistics: Value::Null,
             events: 0,

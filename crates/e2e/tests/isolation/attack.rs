@@ -77,7 +77,7 @@ impl Target<'_> {
 
     /// The owner of a table that only its service's logins are let into: outboxes, and what needs no view.
     fn owner_reads_none(&self) -> bool {
-        self.relation.name.ends_with(".outbox")
+        [".outbox", ".answers"].iter().any(|table| self.relation.name.ends_with(table))
     }
 
     /// A system login does write where it was let in.

@@ -30,6 +30,10 @@ DO $$
 DECLARE
     s name;
 BEGIN
+    FOREACH s IN ARRAY '{goals,evaluator}'::name[] LOOP
+        EXECUTE format('INSERT INTO %I.answers (tenant_id, scope, key, fingerprint, status, body) '
+                       'SELECT tenant_id, ''bus'', ''k'', content_key, 200, ''{}'' FROM platform.tenants', s);
+    END LOOP;
     FOREACH s IN ARRAY '{ingest,goals,evaluator}'::name[] LOOP
         EXECUTE format('INSERT INTO %I.outbox (message_id, mandatory, tenant_id, exchange, routing_key, content_type, payload) '
                        'SELECT gen_random_uuid(), false, tenant_id, ''e'', ''k'', ''t'', ''x'' FROM platform.tenants', s);

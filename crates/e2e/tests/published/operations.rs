@@ -13,6 +13,17 @@ use crate::provider::Provider;
 use crate::rows::database;
 
 pub const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
+/// What is carried out once for each `Idempotency-Key`: every POST that makes something, and nothing else.
+const ONCE: [&str; 8] = [
+    "createApiKey",
+    "createGoal",
+    "createTenant",
+    "createWorkflow",
+    "createWriteToken",
+    "enrollContact",
+    "enrollContacts",
+    "scheduleAction",
+];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// A tenant, and secrets of its own.
@@ -140,7 +151,7 @@ pub async fn every_operation_is_as_its_document_says(dev: &Dev, provider: &Provi
     let demo = |pointer| dev.text(pointer).to_owned();
     let tenant = Tenant { id: demo("/tenant_id"), admin: demo("/api_key"), write_token: demo("/write_token") };
     let callers = callers(dev, (&http, provider), &tenant).await;
-    let mut ids = BTreeSet::new();
+    let (mut ids, mut once) = (BTreeSet::new(), BTreeSet::new());
     for service in SERVICES {
         let described = Described::fetch(dev, &http, service).await;
         for (path, item) in described.document["paths"].as_object().unwrap() {
@@ -148,12 +159,30 @@ pub async fn every_operation_is_as_its_document_says(dev: &Dev, provider: &Provi
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(format!("{service} {id}")), "{id} stands twice");
+                if takes_a_key(&described, operation) {
+                    once.insert(id.to_owned());
+                    let request = http.post(&url).bearer_auth(&callers[caller_of(operation)]).body("{}");
+                    let request = request.header("idempotency-key", "k".repeat(256));
+                    let status = described.judge(operation, request.send().await.unwrap()).await;
+                    assert_eq!(status, 400, "{id} takes a key of 256 characters");
+                }
                 under_every_credential((&described, operation), &http, (method, &url), &callers).await;
             }
             no_other_method(&http, &url, item).await;
         }
     }
     assert!(ids.len() > 45, "{}", ids.len());
+    assert_eq!(once, ONCE.map(str::to_owned).into());
+}
+
+fn takes_a_key(described: &Described, operation: &Value) -> bool {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.map(|parameter| described.resolved(parameter)).any(|parameter| parameter["name"] == "Idempotency-Key")
+}
+
+/// Somebody who is let in.
+fn caller_of(operation: &Value) -> &'static str {
+    if operation["x-goalpost-role"] == "operator" { "operator" } else { "admin" }
 }
 
 async fn under_every_credential(

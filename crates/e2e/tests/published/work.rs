@@ -118,6 +118,7 @@ async fn from_another_system(dev: &Dev) {
             content_type: content_type.to_owned(),
             payload: body.to_string().into_bytes(),
             traceparent: None,
+            correlation_id: None,
         };
         assert_eq!(bus.publisher().publish(Arc::from([message])).await.unwrap(), [Delivery::Confirmed]);
     }

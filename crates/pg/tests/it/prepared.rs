@@ -16,6 +16,18 @@ async fn outbox_statements_prepare_as_the_role_that_runs_them() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_what_is_done_once_prepare_as_the_roles_that_run_them() {
+    let (database, _) = goals().await;
+    for (schema, sql) in pg::once::Statements::all() {
+        let system = (schema == "goals").then_some("_system");
+        for login in [Some(""), system].into_iter().flatten() {
+            let client = database.login(&format!("goalpost_{schema}{login}")).await.unwrap();
+            client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+    }
+}
+
 #[test]
 fn every_migration_file_is_embedded() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");

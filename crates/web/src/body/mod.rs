@@ -2,7 +2,7 @@
 
 mod json;
 mod read;
-mod strict;
+pub(crate) mod strict;
 
 pub use json::{json, text};
 pub use read::{Limits, read};

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
+use bytes::Bytes;
 use domain::fault::Fault;
 use serde::de::DeserializeOwned;
 
@@ -24,14 +25,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Strict<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move { take(&request, payload).await.map(Self) })
+        Box::pin(async move { take(&request, payload).await.map(|(body, _)| Self(body)) })
     }
 }
 
-async fn take<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
+/// The body, and the bytes that it was.
+pub(crate) async fn take<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<(T, Bytes), Problem> {
     let body = read(payload, request, Limits::CONFIGURATION).await?;
     if body.is_empty() {
-        return json(b"{}");
+        return Ok((json(b"{}")?, body));
     }
     json_content(request)?;
     // A derived struct takes an array as well, its fields by position: not over HTTP.
@@ -39,7 +41,7 @@ async fn take<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> R
         let fault = Fault::new("invalid_type", "the body has to be a JSON object");
         return Err(fault.into());
     }
-    json(&body)
+    Ok((json(&body)?, body))
 }
 
 fn json_content(request: &HttpRequest) -> Result<(), Problem> {

@@ -11,7 +11,7 @@ use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, Param
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{ContentBuilder, RefOr, Required, Response, ResponseBuilder, Schema};
 
-use super::problems::{Problems, STRICT_BODY, request_id};
+use super::problems::{Problems, STRICT_BODY, replayed, request_id};
 use super::{Demands, schema};
 use crate::paging::{DEFAULT_LIMIT, MAX_LIMIT};
 
@@ -37,6 +37,7 @@ pub struct Operation {
     body: Option<RequestBody>,
     answers: Vec<(u16, Response)>,
     problems: Problems,
+    once: bool,
 }
 
 macro_rules! by_method {
@@ -92,6 +93,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             problems,
+            once: false,
         }
     }
 
@@ -160,6 +162,19 @@ impl Operation {
             .schema(Some(schema));
         self.parameters.push(parameter.build());
         self
+    }
+
+    /// Is carried out once for each `Idempotency-Key` (`Keyed`).
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        use utoipa::openapi::schema::{ObjectBuilder, Type};
+        let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[ -~]{1,255}$"));
+        let what = "Names the request: sent again with the same body within 24 hours, it is answered as it was, and nothing is made \
+            again. Only what succeeded is kept.";
+        self.problems.add(400, &["invalid_idempotency_key"]);
+        self.problems.add(409, &["idempotency_key_reused"]);
+        self.once = true;
+        self.parameter(ParameterIn::Header, "Idempotency-Key", key.build().into(), what)
     }
 
     /// A JSON body, read by `Strict`, with named examples. Brings the answers to bodies that are none.
@@ -255,7 +270,11 @@ impl Operation {
             operation = operation.parameter(parameter.clone());
         }
         for (status, response) in &self.answers {
-            operation = operation.response(status.to_string(), response.clone());
+            let mut response = response.clone();
+            if self.once {
+                response.headers.insert("Idempotency-Replayed".to_owned(), replayed().into());
+            }
+            operation = operation.response(status.to_string(), response);
         }
         for (status, response) in self.problems.responses() {
             operation = operation.response(status.to_string(), response);

@@ -112,6 +112,12 @@ pub(super) fn request_id() -> utoipa::openapi::Header {
     HeaderBuilder::new().schema(Some(schema::text())).description(Some(what)).build()
 }
 
+/// The header of an answer that was given before.
+pub(super) fn replayed() -> utoipa::openapi::Header {
+    let what = "`true` if this is the answer of then to the same request.";
+    HeaderBuilder::new().schema(Some(schema::text())).description(Some(what)).build()
+}
+
 fn title(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
 }

@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use domain::action::ActionStatus;
 use domain::ids::{ActionId, EnrollmentId};
+use domain::once::{Answer, Asked};
 use pg::Db;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,8 +17,9 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use web::once::answered;
 use web::openapi::{Demands, EXACT_JSON, Operation, schema};
-use web::{By, Cursor, Editor, Listed, Page, Problem, Strict, Viewer};
+use web::{By, Cursor, Editor, Keyed, Listed, Page, Problem, Strict, Viewer};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("scheduleAction", "actions")
             .does("Schedule an action", "When its time has come and the workflow is active, `workflow.action.due` tells so, once. It is cancelled when the enrollment ends before it was started.")
             .demands(Demands::Editor)
+            .once()
             .takes::<ActionRequest>(true, &[("an_email", new)])
             .answers::<ActionBody>(201, "The action.", action("pending"))
             .refuses(400, &EXACT_JSON)
@@ -123,8 +126,13 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
+/// How a scheduled action is answered, over HTTP and over the bus.
+pub(crate) fn scheduled(action: &Action) -> Answer {
+    Answer::json(201, &ActionBody::from(action.clone()))
+}
+
 async fn create(
-    By(caller, (path, Strict(body))): By<Editor, (Path<EnrollmentId>, Strict<ActionRequest>)>,
+    By(caller, (path, Keyed { body, key })): By<Editor, (Path<EnrollmentId>, Keyed<ActionRequest>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
     let new = New {
@@ -134,8 +142,9 @@ async fn create(
         scheduled_at: body.scheduled_at,
         payload: body.payload.map(|payload| asked::payload(payload.get())).transpose()?,
     };
-    let created = actions::create(&db, caller.tenant, new).await?;
-    Ok(HttpResponse::Created().json(ActionBody::from(created)))
+    let once = Asked::over_http(Some(&caller.tenant), key).answering(scheduled);
+    let outcome = actions::create(&db, caller.tenant, new, once).await?;
+    Ok(answered(&outcome, scheduled))
 }
 
 async fn list(

@@ -1,7 +1,8 @@
 //! `/api/v1/workflows/{id}/enrollments/batch`: many at once, each with its own outcome.
 
 use super::author::Author;
-use super::enrollments::{EnrollBody, in_future};
+use super::enrollments::EnrollBody;
+use crate::asked;
 use crate::enroll::{self, Outcome, Request};
 use crate::error::Error;
 use actix_web::HttpResponse;
@@ -9,14 +10,16 @@ use actix_web::web::{Data, Path};
 use domain::enrollment::ExitReason;
 use domain::fault::Fault;
 use domain::ids::{EnrollmentId, WorkflowId};
+use domain::once::{Answer, Asked};
 use pg::Db;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use utoipa::ToSchema;
+use web::once::answered;
 use web::openapi::{Demands, Operation, schema};
-use web::{By, Problem, Strict};
+use web::{By, Keyed, Problem};
 
 const MAX_ITEMS: usize = 500;
 
@@ -49,7 +52,7 @@ enum ItemStatus {
     Rejected,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct ItemResult {
     /// Which of the given ones.
     index: usize,
@@ -75,17 +78,17 @@ impl ItemResult {
         }
     }
 
-    fn of(index: usize, outcome: Outcome) -> Self {
+    fn of(index: usize, outcome: &Outcome) -> Self {
         let (status, enrollment_id, code) = match outcome {
             Outcome::Created(enrollment) => (ItemStatus::Created, Some(enrollment.id), None),
-            Outcome::Existing(id) => (ItemStatus::Existing, Some(id), Some("already_enrolled")),
+            Outcome::Existing(id) => (ItemStatus::Existing, Some(*id), Some("already_enrolled")),
             Outcome::Skipped(_) => (ItemStatus::Skipped, None, Some(ExitReason::AlreadySatisfied.as_str())),
             Outcome::ReentryNotAllowed => {
                 let error = Error::ReentryNotAllowed;
                 return Self::rejected(index, error.code(), error.to_string());
             }
             Outcome::InFuture => {
-                let fault = in_future();
+                let fault = asked::in_future();
                 return Self::rejected(index, fault.code, fault.to_string());
             }
         };
@@ -103,6 +106,7 @@ pub(super) fn operation() -> Operation {
         .named("enrollContacts", "enrollments")
         .does("Enroll many contacts", "500 at most. Each has its own outcome: a bad one spoils no other.")
         .demands(Demands::Editor)
+        .once()
         .at("workflow_id", schema::uuid(), "The workflow.")
         .takes::<BatchBody>(true, &[("two", two)])
         .answers::<BatchAnswer>(200, "What became of each.", outcome)
@@ -112,14 +116,14 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn create(
-    By(Author(origin), (path, Strict(body))): By<Author, (Path<WorkflowId>, Strict<BatchBody>)>,
+    By(Author(origin), (path, Keyed { body, key })): By<Author, (Path<WorkflowId>, Keyed<BatchBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
     if !(1..=MAX_ITEMS).contains(&body.enrollments.len()) {
         let message = format!("must have 1 to {MAX_ITEMS} items");
         return Err(Fault::at("enrollments", "invalid_length", message).into());
     }
-    let mut results = Vec::with_capacity(body.enrollments.len());
+    let mut rejected = Vec::new();
     let (mut indexes, mut requests): (Vec<usize>, Vec<Request>) = (Vec::new(), Vec::new());
     for (index, item) in body.enrollments.iter().enumerate() {
         match web::body::json::<EnrollBody>(item.get().as_bytes()) {
@@ -127,16 +131,21 @@ async fn create(
                 indexes.push(index);
                 requests.push(item.into());
             }
-            Err(problem) => results.push(ItemResult::rejected(index, problem.code, problem.message)),
+            Err(problem) => rejected.push(ItemResult::rejected(index, problem.code, problem.message)),
         }
     }
-    let outcomes = enroll::enroll(&db, &origin, path.into_inner(), requests).await?;
-    results.extend(indexes.into_iter().zip(outcomes).map(|(index, outcome)| ItemResult::of(index, outcome)));
-    results.sort_unstable_by_key(|result| result.index);
-    Ok(HttpResponse::Ok().json(answer(results)))
+    let answer = move |outcomes: &Vec<Outcome>| {
+        let outcomes = indexes.iter().zip(outcomes).map(|(index, outcome)| ItemResult::of(*index, outcome));
+        let mut results: Vec<ItemResult> = rejected.iter().cloned().chain(outcomes).collect();
+        results.sort_unstable_by_key(|result| result.index);
+        Answer::json(200, &counted(results))
+    };
+    let once = Asked::over_http(Some(&origin.tenant), key).answering(answer.clone());
+    let outcome = enroll::many(&db, &origin, path.into_inner(), requests, once).await?;
+    Ok(answered(&outcome, answer))
 }
 
-fn answer(results: Vec<ItemResult>) -> BatchAnswer {
+fn counted(results: Vec<ItemResult>) -> BatchAnswer {
     let mut answer = BatchAnswer::default();
     for result in &results {
         match result.status {

@@ -5,15 +5,14 @@ use super::author::Author;
 use super::{Stored, before};
 use crate::asked;
 use crate::end::{self, End};
-use crate::enroll::{self, Outcome, Request, Step};
-use crate::error::Error;
+use crate::enroll::{self, Entered, Request, Step};
 use crate::lists;
 use crate::store::enrollments::{Enrollment, Listing};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use domain::enrollment::{EnrollmentStatus, ExitReason};
-use domain::fault::Fault;
 use domain::ids::{ContactId, EnrollmentId, GoalId, WorkflowId};
+use domain::once::{Answer, Asked};
 use pg::Db;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
@@ -23,10 +22,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
+use web::once::answered;
 use web::openapi::{Demands, Operation, schema};
-use web::{By, Cursor, Listed, Page, Problem, Strict, Viewer};
-
-const MAX_STEP_CHARS: usize = 128;
+use web::{By, Cursor, Keyed, Listed, Page, Problem, Strict, Viewer};
 
 /// A contact to be enrolled.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,7 +57,7 @@ struct StepBody(Step);
 
 fn given_step() -> Schema {
     let number = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
-    OneOfBuilder::new().item(number).item(schema::text_of(MAX_STEP_CHARS)).build().into()
+    OneOfBuilder::new().item(number).item(schema::text_of(asked::MAX_STEP_CHARS)).build().into()
 }
 
 fn kept_step() -> Schema {
@@ -86,9 +84,7 @@ impl<'de> Deserialize<'de> for StepBody {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<StepBody, E> {
-                let name = asked::text("current_step", name.to_owned(), MAX_STEP_CHARS)
-                    .map_err(|fault| E::custom(fault.message))?;
-                Ok(StepBody(Step::Name(name)))
+                asked::step(name.to_owned()).map(StepBody).map_err(|fault| E::custom(fault.message))
             }
         }
 
@@ -186,6 +182,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("enrollContact", "enrollments")
             .does("Enroll a contact", "From `enrolled_at` on its events count, while the workflow is live.")
             .demands(Demands::Editor)
+            .once()
             .takes::<EnrollBody>(true, &[("now", json!({"contact_id": "c-1", "current_step": 1}))])
             .answers::<EnrollmentBody>(201, "The enrollment.", active())
             .answers::<SkippedBody>(200, "The contact is not enrolled: a goal holds already and says so.", skipped)
@@ -223,27 +220,25 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn create(
-    By(Author(origin), (path, Strict(body))): By<Author, (Path<WorkflowId>, Strict<EnrollBody>)>,
-    db: Data<Db>,
-) -> Result<HttpResponse, Problem> {
-    let workflow_id = path.into_inner();
-    let contact_id = body.contact_id.clone();
-    let outcome = enroll::enroll(&db, &origin, workflow_id, vec![body.into()]).await?.pop();
-    match outcome.ok_or(Error::Overtaken)? {
-        Outcome::Created(enrollment) => Ok(HttpResponse::Created().json(EnrollmentBody::from(*enrollment))),
-        Outcome::Existing(id) => Err(Error::AlreadyEnrolled(id).into()),
-        Outcome::ReentryNotAllowed => Err(Error::ReentryNotAllowed.into()),
-        Outcome::InFuture => Err(in_future().into()),
-        Outcome::Skipped(goal_id) => {
+/// How an enrollment that was asked for is answered, over HTTP and over the bus.
+pub(crate) fn entered(entered: &Entered) -> Answer {
+    match entered {
+        Entered::Enrolled(enrollment) => Answer::json(201, &EnrollmentBody::from(Enrollment::clone(enrollment))),
+        Entered::Skipped { workflow_id, contact_id, goal_id } => {
             let code = ExitReason::AlreadySatisfied.as_str();
-            Ok(HttpResponse::Ok().json(SkippedBody { status: "skipped", code, workflow_id, contact_id, goal_id }))
+            let (workflow_id, contact_id, goal_id) = (*workflow_id, contact_id.clone(), *goal_id);
+            Answer::json(200, &SkippedBody { status: "skipped", code, workflow_id, contact_id, goal_id })
         }
     }
 }
 
-pub(super) fn in_future() -> Fault {
-    Fault::at("enrolled_at", "enrolled_at_in_future", "must not lie in the future")
+async fn create(
+    By(Author(origin), (path, Keyed { body, key })): By<Author, (Path<WorkflowId>, Keyed<EnrollBody>)>,
+    db: Data<Db>,
+) -> Result<HttpResponse, Problem> {
+    let once = Asked::over_http(Some(&origin.tenant), key).answering(entered);
+    let outcome = enroll::one(&db, &origin, path.into_inner(), body.into(), once).await?;
+    Ok(answered(&outcome, entered))
 }
 
 #[derive(Debug, Deserialize)]
@@ -313,12 +308,18 @@ impl From<EndStatus> for ExitReason {
     }
 }
 
+/// How the end of an enrollment is answered, over HTTP and over the bus.
+pub(crate) fn ended(enrollment: &Enrollment) -> Answer {
+    Answer::json(200, &EnrollmentBody::from(enrollment.clone()))
+}
+
 async fn end(
     By(Author(origin), (path, Strict(body))): By<Author, (Path<EnrollmentId>, Strict<EndBody>)>,
     db: Data<Db>,
 ) -> Result<HttpResponse, Problem> {
     let reason = body.reason.map(asked::reason).transpose()?;
     let end = End { exit_reason: body.status.into(), reason };
-    let ended = end::end(&db, origin, path.into_inner(), end).await?;
-    Ok(HttpResponse::Ok().json(EnrollmentBody::from(ended)))
+    let once = Asked::unnamed(Some(&origin.tenant)).answering(ended);
+    let outcome = end::end(&db, origin, path.into_inner(), end, once).await?;
+    Ok(answered(&outcome, ended))
 }

@@ -9,6 +9,9 @@ mod explain;
 mod recheck;
 mod simulate;
 
+pub(crate) use actions::scheduled;
+pub(crate) use enrollments::{ended, entered};
+
 use crate::error::Error;
 use actix_web::http::StatusCode;
 use serde::Serialize;
@@ -61,7 +64,8 @@ impl From<Error> for Problem {
             | Error::ActionNotPending
             | Error::ActionIdTaken
             | Error::ActionNotRunning
-            | Error::GoalsUnreadable => Self::conflict(code, message),
+            | Error::GoalsUnreadable
+            | Error::KeyReused => Self::conflict(code, message),
             Error::ReferenceNotFound { fault, .. } | Error::Invalid(fault) => {
                 Self::bad_request(code, message).with_errors(vec![fault])
             }

@@ -41,7 +41,7 @@ impl Handler for Commands {
             let mut rechecks = Vec::with_capacity(messages.len());
             for (place, message) in messages.iter().enumerate() {
                 if let Some(request) = requests::read(message) {
-                    actions[place] = self.request(request, message, &mut away).await;
+                    actions[place] = self.request(request, &mut away).await;
                     continue;
                 }
                 match read(message) {
@@ -65,18 +65,13 @@ fn read(message: &Message) -> Result<Recheck, Action> {
 
 impl Commands {
     /// Carries out what is asked for. Once something is away the following wait too, so that they keep their order.
-    async fn request(
-        &self,
-        request: Result<requests::Request, Action>,
-        message: &Message,
-        away: &mut Option<Action>,
-    ) -> Action {
+    async fn request(&self, request: Result<requests::Request, Action>, away: &mut Option<Action>) -> Action {
         let request = match (request, &away) {
             (Err(action), _) => return action,
             (Ok(_), Some(action)) => return action.clone(),
             (Ok(request), None) => request,
         };
-        let action = requests::carry_out(&self.db, &self.metrics, request, message.traceparent.clone()).await;
+        let action = requests::carry_out(&self.db, &self.metrics, request).await;
         if matches!(action, Action::Retry(_)) {
             *away = Some(action.clone());
         }

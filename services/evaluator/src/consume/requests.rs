@@ -1,39 +1,68 @@
-//! `end_enrollment` and `schedule_action` over the bus: the use cases of the API. A repeated message has no second effect: what
-//! has ended so stays as it is, and an action's id follows from the message where the command names none.
+//! `enroll`, `end_enrollment` and `schedule_action` over the bus: the use cases of the API, each message carried out once, and
+//! answered where it asks for it.
 
 use super::{MALFORMED, failed};
 use crate::actions;
+use crate::api::{ended, entered, scheduled};
 use crate::asked;
 use crate::end::{self, End};
+use crate::enroll;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::store::actions::New;
 use bus::{Action, Message};
-use domain::contract::{Command, EndEnrollment, ScheduleAction, derived_id, parse_command};
+use domain::contract::{Command, EndEnrollment, Enroll, ScheduleAction, derived_id, parse_command};
+use domain::credential::TenantStore;
 use domain::enrollment::{EnrollmentStatus, ExitReason};
 use domain::fault::Fault;
-use domain::ids::{ActionId, TenantId};
+use domain::ids::{EnrollmentId, TenantId, WorkflowId};
+use domain::once::{Answered, Asked};
 use pg::Db;
 
 /// A request that was read and is sound.
-pub enum Request {
-    End(EndEnrollment, End),
-    Schedule(TenantId, New),
+pub struct Request {
+    command: &'static str,
+    origin: Origin,
+    asked: Asked,
+    what: What,
+}
+
+enum What {
+    Enroll(WorkflowId, enroll::Request),
+    End(EnrollmentId, End),
+    Schedule(New),
 }
 
 /// Reads a message whose routing key is one of a request; none if it is another.
 pub fn read(message: &Message) -> Option<Result<Request, Action>> {
-    let request = match message.routing_key.as_str() {
-        EndEnrollment::ROUTING_KEY => end_of(message),
-        ScheduleAction::ROUTING_KEY => action_of(message),
+    let (command, read) = match message.routing_key.as_str() {
+        Enroll::ROUTING_KEY => (Enroll::ROUTING_KEY, enrollment_of(message)),
+        EndEnrollment::ROUTING_KEY => (EndEnrollment::ROUTING_KEY, end_of(message)),
+        ScheduleAction::ROUTING_KEY => (ScheduleAction::ROUTING_KEY, action_of(message)),
         _ => return None,
     };
-    Some(request.map_err(|fault| Action::DeadLetter { code: MALFORMED, cause: fault.to_string() }))
+    let malformed = |fault: Fault| Action::DeadLetter { code: MALFORMED, cause: fault.to_string() };
+    let request = read.map_err(malformed).and_then(|(tenant, what)| {
+        let asked = message.asked(&tenant)?;
+        let origin = Origin { tenant, traceparent: message.traceparent.clone() };
+        Ok(Request { command, origin, asked, what })
+    });
+    Some(request)
 }
 
-fn end_of(message: &Message) -> Result<Request, Fault> {
-    let mut command: EndEnrollment = parse_command(&message.body)?;
+fn enrollment_of(message: &Message) -> Result<(TenantId, What), Fault> {
+    let command: Enroll = parse_command(&message.body)?;
+    let request = enroll::Request {
+        contact_id: command.contact_id,
+        enrolled_at: command.enrolled_at,
+        current_step: command.current_step.map(asked::step).transpose()?,
+    };
+    Ok((command.tenant_id, What::Enroll(command.workflow_id, request)))
+}
+
+fn end_of(message: &Message) -> Result<(TenantId, What), Fault> {
+    let command: EndEnrollment = parse_command(&message.body)?;
     let exit_reason = match command.status {
         EnrollmentStatus::Completed => ExitReason::Completed,
         EnrollmentStatus::Removed => ExitReason::Removed,
@@ -42,48 +71,61 @@ fn end_of(message: &Message) -> Result<Request, Fault> {
             return Err(Fault::at("status", "invalid_value", "must be completed, removed or failed"));
         }
     };
-    let reason = command.reason.take().map(asked::reason).transpose()?;
-    Ok(Request::End(command, End { exit_reason, reason }))
+    let reason = command.reason.map(asked::reason).transpose()?;
+    Ok((command.tenant_id, What::End(command.enrollment_id, End { exit_reason, reason })))
 }
 
-fn action_of(message: &Message) -> Result<Request, Fault> {
+fn action_of(message: &Message) -> Result<(TenantId, What), Fault> {
     let command: ScheduleAction = parse_command(&message.body)?;
-    let of_message = |id: uuid::Uuid| -> ActionId {
-        derived_id("scheduled_action", &[command.tenant_id.as_str(), &id.to_string()]).into()
-    };
-    let id = command.action_id.or(message.message_id.map(of_message)).ok_or_else(|| {
-        Fault::at("action_id", "missing_field", "must be there where the message has no UUID as its message_id")
-    })?;
+    let tenant = command.tenant_id;
+    // Of its message, so that it is the same one also when what was answered is forgotten.
+    let message_id = message.message_id.unwrap_or_default().to_string();
+    let derived = || derived_id("scheduled_action", &[tenant.as_str(), &message_id]).into();
     let new = New {
-        id,
+        id: command.action_id.unwrap_or_else(derived),
         enrollment_id: command.enrollment_id,
         action_type: asked::action_type(command.action_type)?,
         scheduled_at: command.scheduled_at,
         payload: command.payload.map(|payload| asked::payload(&payload.to_text())).transpose()?,
     };
-    Ok(Request::Schedule(command.tenant_id, new))
+    Ok((tenant, What::Schedule(new)))
 }
 
-/// Carries a request out. A refusal by the rules is an end like another: it is counted, and the message is done.
-pub async fn carry_out(db: &Db, metrics: &Metrics, request: Request, traceparent: Option<String>) -> Action {
-    let (command, tenant, outcome) = match request {
-        Request::End(command, end) => {
-            let origin = Origin { tenant: command.tenant_id.clone(), traceparent };
-            let ended = end::end(db, origin, command.enrollment_id, end).await;
-            (EndEnrollment::ROUTING_KEY, command.tenant_id, ended.map(drop))
+/// Carries a request out. A refusal by the rules is an end like another: it is kept, counted and replied, and the message is done.
+pub async fn carry_out(db: &Db, metrics: &Metrics, request: Request) -> Action {
+    let Request { command, origin, asked, what } = request;
+    let tenant = origin.tenant.clone();
+    match db.knows(&tenant).await {
+        Ok(true) => {}
+        Ok(false) => {
+            return Action::DeadLetter { code: "unknown_tenant", cause: format!("there is no tenant {tenant}") };
         }
-        Request::Schedule(tenant, new) => {
-            let made = actions::create(db, tenant.clone(), new).await;
-            (ScheduleAction::ROUTING_KEY, tenant, made.map(drop))
+        Err(error) => return Action::Retry(error.to_string()),
+    }
+    let once = asked.clone();
+    let repeated = match what {
+        What::Enroll(workflow, contact) => {
+            is_repeated(enroll::one(db, &origin, workflow, contact, once.answering(entered)).await)
         }
+        What::End(id, end) => is_repeated(end::end(db, origin, id, end, once.answering(ended)).await),
+        What::Schedule(new) => is_repeated(actions::create(db, origin.tenant, new, once.answering(scheduled)).await),
     };
-    match outcome {
-        Ok(()) => metrics.command(command, "done"),
+    let result = match repeated {
+        Ok(false) => "done",
+        Ok(true) => "repeated",
         Err(error @ (Error::Database(_) | Error::Overtaken)) => return failed(&error),
         Err(error) => {
+            if let Err(away) = db.refuse_once(asked, error.code(), error.to_string()).await {
+                return failed(&away.into());
+            }
             tracing::info!(%tenant, command, code = error.code(), "a command was refused");
-            metrics.command(command, "refused");
+            "refused"
         }
-    }
+    };
+    metrics.command(command, result);
     Action::Ack
+}
+
+fn is_repeated<T>(outcome: Result<Answered<T>, Error>) -> Result<bool, Error> {
+    outcome.map(|answered| matches!(answered, Answered::Before(_)))
 }

@@ -39,7 +39,8 @@ async fn what_is_no_chunk_becomes_a_dead_letter_and_hinders_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_are_not_known_or_no_commands_are_kept() {
     let world = World::start().await;
-    world.publish_bytes(exchange::COMMANDS, "enroll", b"{}").await;
+    // Past the exchange: it knows no others.
+    world.publish_bytes("", "evaluator.commands", b"{}").await;
     world.publish_bytes(exchange::COMMANDS, "recheck", b"[]").await;
     world.publish_bytes(exchange::COMMANDS, "recheck", br#"{"version":2}"#).await;
     eventually("all are kept", async || {

@@ -12,6 +12,7 @@ mod exits;
 mod explaining;
 mod logic;
 mod on_enroll;
+mod once;
 mod races;
 mod simulating;
 mod sql;

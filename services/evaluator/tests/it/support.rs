@@ -331,6 +331,7 @@ impl World {
             content_type: message.content_type.to_owned(),
             payload: message.payload,
             traceparent: message.traceparent,
+            correlation_id: None,
         };
         let confirmed = self.publisher.publish(vec![message].into()).await.unwrap();
         assert_eq!(confirmed, [domain::outbox::Delivery::Confirmed]);

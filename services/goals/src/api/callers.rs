@@ -7,7 +7,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{Error, FromRequest, HttpRequest};
 use domain::ids::TenantId;
 pub(super) use web::By;
-use web::{Caller, Editor, Problem, Role, Strict, access::traceparent};
+use web::{Caller, Editor, Keyed, Problem, Role, Strict, access::traceparent};
 
 use super::App;
 use crate::change::Author;
@@ -17,6 +17,9 @@ type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
 
 /// What a change of one object wants: an editor, the object's path, the body.
 pub(super) type Edit<P, B> = By<EditedBy, (Path<P>, Strict<B>)>;
+
+/// The same for what makes something of it, once for each `Idempotency-Key`.
+pub(super) type Make<P, B> = By<EditedBy, (Path<P>, Keyed<B>)>;
 
 /// Demands at least the role `editor` in a tenant.
 pub(super) struct EditedBy(pub Author);

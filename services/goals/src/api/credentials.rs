@@ -4,17 +4,19 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, Path};
 use domain::fault::Fault;
+use domain::once::{Answered, Asked, Key};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use web::openapi::{Demands, Operation, schema};
 use web::secret::{Minted, Prefix, mint};
-use web::{Cursor, Listed, Page, Problem, Role, Strict};
+use web::{Cursor, Keyed, Listed, Page, Problem, Role};
 
 use super::callers::{By, OverTenant};
-use super::{App, place};
+use super::{App, made, place};
 use crate::credentials;
+use crate::error::Error;
 use crate::store::credentials::{Credential, Grants, NewCredential, Table};
 
 /// The only kind there is.
@@ -78,14 +80,18 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         of_tenant(Operation::post("/api/v1/tenants/{tenant_id}/write-tokens", create_token))
             .named("createWriteToken", "credentials")
-            .does("Make a write token", "Two at most work at a time, for rotation.")
+            .does(
+                "Make a write token",
+                "Two at most work at a time, for rotation. Sent again under its key, the secret is not shown again.",
+            )
+            .once()
             .takes::<TokenBody>(
                 false,
                 &[("until_a_day", json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"}))],
             )
             .answers::<Shown>(201, "The write token with its secret.", shown_token)
             .refuses(400, &["invalid_timestamp"])
-            .refuses(409, &["too_many_live_tokens"]),
+            .refuses(409, &["secret_already_shown", "too_many_live_tokens"]),
         of_tenant(Operation::get("/api/v1/tenants/{tenant_id}/write-tokens", list_tokens))
             .named("listWriteTokens", "credentials")
             .does("List write tokens", "Newest first, revoked ones too, without secrets.")
@@ -97,10 +103,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers_nothing("It is revoked."),
         of_tenant(Operation::post("/api/v1/tenants/{tenant_id}/api-keys", create_key))
             .named("createApiKey", "credentials")
-            .does("Make an API key", "Of one of the three roles of a tenant.")
+            .does(
+                "Make an API key",
+                "Of one of the three roles of a tenant. Sent again under its key, the secret is not shown again.",
+            )
+            .once()
             .takes::<KeyBody>(true, &[("editor", json!({"role": "editor"}))])
             .answers::<Shown>(201, "The API key with its secret.", shown_key)
-            .refuses(400, &["invalid_timestamp"]),
+            .refuses(400, &["invalid_timestamp"])
+            .refuses(409, &["secret_already_shown"]),
         of_tenant(Operation::get("/api/v1/tenants/{tenant_id}/api-keys", list_keys))
             .named("listApiKeys", "credentials")
             .does("List API keys", "Newest first, revoked ones too, without secrets.")
@@ -115,7 +126,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn create_token(
     app: Data<App>,
-    By(by, Strict(body)): By<OverTenant, Strict<TokenBody>>,
+    By(by, Keyed { body, key }): By<OverTenant, Keyed<TokenBody>>,
 ) -> Result<HttpResponse, Problem> {
     let kind = body.kind.unwrap_or_else(|| SERVER.to_owned());
     if kind != SERVER {
@@ -123,20 +134,37 @@ async fn create_token(
     }
     let minted = mint(Prefix::WriteToken);
     let new = kept(&by, &minted, Grants::Kind(kind), body.expires_at);
-    let credential = credentials::create(&app.db, new).await?;
+    let credential = create(&app, new, key).await?;
     Ok(shown(Shown { credential, token: Some(minted.text), key: None }))
 }
 
 async fn create_key(
     app: Data<App>,
-    By(by, Strict(body)): By<OverTenant, Strict<KeyBody>>,
+    By(by, Keyed { body, key: name }): By<OverTenant, Keyed<KeyBody>>,
 ) -> Result<HttpResponse, Problem> {
     let role = body.role.parse::<Role>().ok().filter(|role| *role != Role::Operator);
     let unknown = || Fault::at("role", "invalid_value", "must be viewer, editor or admin");
     let minted = mint(Prefix::ApiKey);
     let grants = Grants::Role(role.ok_or_else(unknown)?.as_str().to_owned());
-    let credential = credentials::create(&app.db, kept(&by, &minted, grants, body.expires_at)).await?;
+    let credential = create(&app, kept(&by, &minted, grants, body.expires_at), name).await?;
     Ok(shown(Shown { credential, token: None, key: Some(minted.text) }))
+}
+
+/// What is kept of the answer is the credential without its secret. So a repetition can only say that there was one.
+async fn create(app: &App, new: NewCredential, key: Option<Key>) -> Result<Credential, Error> {
+    let once = Asked::over_http(new.tenant.as_ref(), key).answering(made);
+    match credentials::create(&app.db, new, once).await? {
+        Answered::Now(credential) => Ok(credential),
+        Answered::Before(answer) => {
+            let id = serde_json::from_str(&answer.body).map(|Named { id }| id);
+            Err(Error::SecretAlreadyShown(id.map_err(|error| pg::Error::Decode(error.to_string()))?))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
 }
 
 fn kept(by: &OverTenant, minted: &Minted, grants: Grants, expires_at: Option<OffsetDateTime>) -> NewCredential {

@@ -5,16 +5,18 @@ use actix_web::web::{Data, Path};
 use domain::fault::Fault;
 use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, Within};
 use domain::ids::{GoalId, WorkflowId};
+use domain::once::Asked;
 use domain::words::UnknownWord;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use web::once::answered;
 use web::openapi::{CRITERIA, Demands, EXACT_JSON, Operation, schema};
-use web::{Listed, Problem, Strict, Viewer};
+use web::{Keyed, Listed, Problem, Strict, Viewer};
 
-use super::callers::{By, Edit, EditedBy};
-use super::{App, given};
+use super::callers::{By, Edit, EditedBy, Make};
+use super::{App, given, made};
 use crate::goals::{self, Draft, GoalPatch};
 use crate::store::goals::Goal;
 
@@ -86,6 +88,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Three at most, no two that mean the same. In a live workflow it counts from now on.",
             )
             .demands(Demands::Editor)
+            .once()
             .takes::<CreateBody>(true, &examples)
             .answers::<Goal>(201, "The goal.", goal())
             .refuses(400, &CRITERIA)
@@ -141,7 +144,7 @@ fn position(given: Option<i16>) -> Result<Option<i16>, Fault> {
 
 async fn create(
     app: Data<App>,
-    By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, CreateBody>,
+    By(EditedBy(author), (id, Keyed { body, key })): Make<WorkflowId, CreateBody>,
 ) -> Result<HttpResponse, Problem> {
     let goal_type: GoalType = body
         .goal_type
@@ -154,8 +157,9 @@ async fn create(
         on_enroll: body.on_enroll.unwrap_or(OnEnroll::Ignore),
         position: position(body.position)?,
     };
-    let goal = goals::create(&app.db, &author, *id, draft).await?;
-    Ok(HttpResponse::Created().json(goal))
+    let once = Asked::over_http(Some(&author.tenant), key).answering(made);
+    let outcome = goals::create(&app.db, &author, *id, draft, once).await?;
+    Ok(answered(&outcome, made))
 }
 
 async fn list(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> Result<HttpResponse, Problem> {

@@ -9,17 +9,21 @@ mod references;
 mod tenants;
 mod workflows;
 
+pub(crate) use references::{gone, put_so};
+
 use actix_web::web::{Data, ServiceConfig};
 use domain::fault::Fault;
+use domain::once::Answer;
 use pg::Db;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use web::openapi::{About, Api, Operation};
 use web::{Identity, Page, Problem};
 
+use crate::asked;
 use crate::metrics::Metrics;
 
-/// Longest name of anything, in characters.
+/// Longest name of anything but a reference, in characters.
 const MAX_NAME_CHARS: usize = 200;
 
 /// What handlers work with.
@@ -66,6 +70,11 @@ pub fn routes(config: &mut ServiceConfig, api: &Api, app: &App, identity: &Ident
     api.register(config);
 }
 
+/// How what was made is answered.
+pub(crate) fn made<T: Serialize>(object: &T) -> Answer {
+    Answer::json(201, object)
+}
+
 /// A field that may be absent, `null` or given: `None`, `Some(None)`, `Some(Some(value))`.
 fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -75,18 +84,9 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// A name: something to read, on one line.
+/// A name.
 fn name(key: &str, text: String) -> Result<String, Fault> {
-    if text.trim().is_empty() {
-        return Err(Fault::at(key, "invalid_value", "must not be empty"));
-    }
-    if text.chars().count() > MAX_NAME_CHARS {
-        return Err(Fault::at(key, "too_long", format!("must be at most {MAX_NAME_CHARS} characters")));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Fault::at(key, "invalid_value", "must not contain control characters"));
-    }
-    Ok(text)
+    asked::line(key, text, MAX_NAME_CHARS)
 }
 
 /// A text of the query that a list is filtered by. The database knows no NUL.

@@ -5,17 +5,19 @@ use std::collections::HashSet;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use domain::fault::Fault;
-use domain::goal::{ReferenceKind, fold_name};
-use domain::ids::MAX_ID_CHARS;
+use domain::goal::ReferenceKind;
+use domain::once::{Answer, Asked};
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use web::once::answered;
 use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Strict, Viewer};
 
+use super::App;
 use super::callers::{By, Edit, EditedBy};
-use super::{App, name};
+use crate::asked::{self, Content};
 use crate::references;
 use crate::store::directory::{NewReference, Reference};
 
@@ -26,7 +28,7 @@ const MOST_ITEMS: usize = 500;
 #[serde(deny_unknown_fields)]
 #[schema(as = ReferenceContent)]
 pub(super) struct ReferenceBody {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 256)]
     name: Option<String>,
     /// Of a stage: the pipeline it belongs to.
     #[schema(min_length = 1, max_length = 128)]
@@ -43,7 +45,7 @@ pub(super) struct ItemBody {
     kind: String,
     #[schema(schema_with = schema::text_id)]
     id: String,
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 256)]
     name: Option<String>,
     #[schema(min_length = 1, max_length = 128)]
     pipeline_id: Option<String>,
@@ -120,44 +122,22 @@ fn kind_of(word: &str) -> Result<ReferenceKind, Fault> {
     word.parse().map_err(|why: domain::words::UnknownWord| Fault::at("kind", "unknown_reference_kind", why.to_string()))
 }
 
-fn is_id(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= MAX_ID_CHARS && !text.chars().any(char::is_control)
-}
-
-fn id(key: &str, text: String) -> Result<String, Fault> {
-    if is_id(&text) {
-        return Ok(text);
-    }
-    let message = format!("must be 1 to {MAX_ID_CHARS} characters without control characters");
-    Err(Fault::at(key, "invalid_value", message))
-}
-
-impl ReferenceBody {
-    fn check(self, kind: ReferenceKind, ref_id: String) -> Result<NewReference, Fault> {
-        if kind != ReferenceKind::Stage {
-            let given = [("pipeline_id", self.pipeline_id.is_some()), ("position", self.position.is_some())];
-            if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
-                return Err(Fault::at(key, "invalid_value", "is for stages only"));
-            }
-        }
-        let name = self.name.map(|text| name("name", text)).transpose()?;
-        Ok(NewReference {
-            kind,
-            id: id("id", ref_id)?,
-            name_folded: name.as_deref().map(fold_name),
-            name,
-            pipeline_id: self.pipeline_id.map(|text| id("pipeline_id", text)).transpose()?,
-            position: self.position,
-        })
+impl From<ReferenceBody> for Content {
+    fn from(body: ReferenceBody) -> Self {
+        Self { name: body.name, pipeline_id: body.pipeline_id, position: body.position }
     }
 }
 
 impl ItemBody {
     fn check(self) -> Result<NewReference, Fault> {
-        let kind = kind_of(&self.kind)?;
-        let body = ReferenceBody { name: self.name, pipeline_id: self.pipeline_id, position: self.position };
-        body.check(kind, self.id)
+        let content = Content { name: self.name, pipeline_id: self.pipeline_id, position: self.position };
+        asked::reference(kind_of(&self.kind)?, self.id, content)
     }
+}
+
+/// How a reference that was put is answered, over HTTP and over the bus.
+pub(crate) fn put_so(reference: &Reference) -> Answer {
+    Answer::json(200, reference)
 }
 
 async fn put(
@@ -165,9 +145,10 @@ async fn put(
     By(EditedBy(author), (path, Strict(body))): Edit<(String, String), ReferenceBody>,
 ) -> Result<HttpResponse, Problem> {
     let (kind, ref_id) = path.into_inner();
-    let reference = body.check(kind_of(&kind)?, ref_id)?;
-    let put = references::put(&app.db, &author, vec![reference]).await?;
-    Ok(HttpResponse::Ok().json(put.first()))
+    let reference = asked::reference(kind_of(&kind)?, ref_id, body.into())?;
+    let once = Asked::unnamed(Some(&author.tenant)).answering(put_so);
+    let outcome = references::put_one(&app.db, &author, reference, once).await?;
+    Ok(answered(&outcome, put_so))
 }
 
 async fn put_all(
@@ -209,7 +190,7 @@ async fn list(
 /// A reference that can be there.
 fn key((kind, ref_id): (String, String)) -> Result<(ReferenceKind, String), Problem> {
     let kind = kind_of(&kind)?;
-    if is_id(&ref_id) { Ok((kind, ref_id)) } else { Err(Problem::not_found()) }
+    if asked::is_id(&ref_id) { Ok((kind, ref_id)) } else { Err(Problem::not_found()) }
 }
 
 async fn show(app: Data<App>, By(viewer, path): By<Viewer, Path<(String, String)>>) -> Result<HttpResponse, Problem> {
@@ -217,10 +198,16 @@ async fn show(app: Data<App>, By(viewer, path): By<Viewer, Path<(String, String)
     Ok(HttpResponse::Ok().json(reference))
 }
 
+/// How a reference that was deleted is answered over the bus: HTTP says nothing.
+pub(crate) fn gone((): &()) -> Answer {
+    Answer::json(200, &serde_json::Map::new())
+}
+
 async fn delete(
     app: Data<App>,
     By(EditedBy(author), path): By<EditedBy, Path<(String, String)>>,
 ) -> Result<HttpResponse, Problem> {
-    references::delete(&app.db, &author, key(path.into_inner())?).await?;
+    let once = Asked::unnamed(Some(&author.tenant)).answering(gone);
+    references::delete(&app.db, &author, key(path.into_inner())?, once).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -4,14 +4,16 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use domain::fault::Fault;
 use domain::ids::TenantId;
+use domain::once::Asked;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
+use web::once::answered;
 use web::openapi::{Demands, Operation, schema};
-use web::{Operator, Problem, Strict};
+use web::{Keyed, Operator, Problem, Strict};
 
 use super::callers::{By, OverTenant};
-use super::{App, given, name};
+use super::{App, given, made, name};
 use crate::store::tenants::Tenant;
 use crate::tenants::{self, NewTenant, SettingsPatch, TenantPatch};
 
@@ -79,6 +81,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("createTenant", "tenants")
             .does("Make a tenant", "What is not given of its settings is as built in.")
             .demands(Demands::Operator)
+            .once()
             .takes::<CreateBody>(true, &[("with_a_currency", new)])
             .answers::<Tenant>(201, "The tenant.", tenant())
             .refuses(400, &["placeholder_id", "too_long"])
@@ -98,7 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn create(
     app: Data<App>,
-    By(operator, Strict(body)): By<Operator, Strict<CreateBody>>,
+    By(operator, Keyed { body, key }): By<Operator, Keyed<CreateBody>>,
 ) -> Result<HttpResponse, Problem> {
     let tenant_id =
         TenantId::parse(&body.tenant_id).map_err(|why| Fault::at("tenant_id", why.code(), why.to_string()))?;
@@ -107,8 +110,9 @@ async fn create(
         name: body.name.map(|text| name("name", text)).transpose()?,
         settings: body.settings.check()?,
     };
-    let tenant = tenants::create(&app.db, &operator.actor(), new).await?;
-    Ok(HttpResponse::Created().json(tenant))
+    let once = Asked::over_http(None, key).answering(made);
+    let outcome = tenants::create(&app.db, &operator.actor(), new, once).await?;
+    Ok(answered(&outcome, made))
 }
 
 async fn show(app: Data<App>, by: OverTenant) -> Result<HttpResponse, Problem> {

@@ -3,15 +3,17 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use domain::ids::WorkflowId;
+use domain::once::Asked;
 use domain::workflow::{GoalLogic, WorkflowStatus};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
+use web::once::answered;
 use web::openapi::{Demands, Operation, schema};
-use web::{Cursor, Listed, Page, Problem, Strict, Viewer};
+use web::{Cursor, Keyed, Listed, Page, Problem, Strict, Viewer};
 
 use super::callers::{By, Edit, EditedBy};
-use super::{App, name, place, without_nul};
+use super::{App, made, name, place, without_nul};
 use crate::activation;
 use crate::store::workflows::{Content, Filter, Workflow};
 use crate::workflows::{self, WorkflowPatch};
@@ -67,6 +69,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("createWorkflow", "workflows")
             .does("Make a workflow", "It begins as a draft: nothing is judged before it is activated.")
             .demands(Demands::Editor)
+            .once()
             .takes::<CreateBody>(true, &[any, two])
             .answers::<Workflow>(201, "The workflow.", workflow("draft"))
             .refuses(400, &["too_long"]),
@@ -120,15 +123,16 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn create(
     app: Data<App>,
-    By(EditedBy(author), Strict(body)): By<EditedBy, Strict<CreateBody>>,
+    By(EditedBy(author), Keyed { body, key }): By<EditedBy, Keyed<CreateBody>>,
 ) -> Result<HttpResponse, Problem> {
     let content = Content {
         name: name("name", body.name)?,
         goal_logic: body.goal_logic.unwrap_or_default(),
         allow_reentry: body.allow_reentry.unwrap_or_default(),
     };
-    let workflow = workflows::create(&app.db, &author, content).await?;
-    Ok(HttpResponse::Created().json(workflow))
+    let once = Asked::over_http(Some(&author.tenant), key).answering(made);
+    let outcome = workflows::create(&app.db, &author, content, once).await?;
+    Ok(answered(&outcome, made))
 }
 
 #[derive(Deserialize)]

@@ -28,7 +28,7 @@ pub struct Entry {
     pub seq: i64,
     #[serde(with = "domain::time_format")]
     pub at: OffsetDateTime,
-    /// Who did it: `key:` and the id of an API key, `jwt:` and the subject of a token, or `bootstrap`.
+    /// Who did it: `key:` and the id of an API key, `jwt:` and the subject of a token, `bus:` and the id of a message, or `bootstrap`.
     pub actor: String,
     /// What was done, as `goal.updated`.
     pub action: String,

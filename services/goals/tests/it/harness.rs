@@ -146,10 +146,24 @@ impl Client {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let content_type = headers.get("content-type").map_or("", |t| t.to_str().unwrap()).to_owned();
-        Answer { status, content_type, headers, text: response.text().await.unwrap(), what }
+        answered(request, what).await.unwrap()
+    }
+
+    /// The same caller, at another address of the service.
+    pub fn at(&self, url: &str) -> Self {
+        Self { base: url.to_owned(), ..self.clone() }
+    }
+
+    /// A POST with an `Idempotency-Key`.
+    pub async fn named(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.try_named(key, path, body).await.unwrap()
+    }
+
+    /// The same, where there may be no answer.
+    pub async fn try_named(&self, key: &str, path: &str, body: &Value) -> reqwest::Result<Answer> {
+        let what = format!("POST {path} {body} under {key}");
+        let request = self.http.post(format!("{}{path}", self.base)).header("idempotency-key", key).json(body);
+        answered(self.key.iter().fold(request, |request, key| request.bearer_auth(key)), what).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -224,6 +238,13 @@ impl Client {
     pub async fn reference(&self, kind: &str, id: &str, body: Value) {
         self.put(&format!("/api/v1/references/{kind}/{id}"), body).await.json(200);
     }
+}
+
+async fn answered(request: reqwest::RequestBuilder, what: String) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let content_type = headers.get("content-type").map_or("", |t| t.to_str().unwrap()).to_owned();
+    Ok(Answer { status, content_type, headers, text: response.text().await?, what })
 }
 
 impl Answer {

@@ -12,6 +12,7 @@ mod harness;
 mod isolation;
 mod life;
 mod listeners;
+mod once;
 mod references;
 mod refusals;
 mod roles;

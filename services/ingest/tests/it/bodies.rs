@@ -127,7 +127,8 @@ async fn a_full_queue_turns_away_at_once() {
     let first = batch(400);
     let (waiting, turned_away) = tokio::join!(world.post(&first), async {
         // It has its room in the queue, and waits for the ledger.
-        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         eventually("the first batch is under way", async || world.value::<i64>(waits, &[]).await > 0).await;
         // At once, not after a wait: the ledger is let go only when the answer is there.
         let answer = world.post(&batch(200)).await;

@@ -35,6 +35,7 @@ impl Emitter {
             content_type: "application/json".to_owned(),
             payload: payload.into(),
             traceparent: None,
+            correlation_id: None,
         };
         assert_eq!(self.0.publish(Arc::from([message])).await.unwrap(), [Delivery::Confirmed]);
     }

@@ -1,5 +1,6 @@
 //! The sentences of the features. Few and general: what is configured, who is enrolled, what happens, what comes of it.
 
+pub mod commands;
 mod configuration;
 mod enrollments;
 mod events;

@@ -1,0 +1,3 @@
+//! The messages that this service consumes.
+
+pub mod commands;
