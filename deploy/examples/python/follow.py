@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 
 import pika
+from cloudevents.exceptions import GenericException as NoCloudEvent
 from cloudevents.http import from_json
 
 EXCHANGE = "goalpost.workflow"
@@ -121,7 +122,7 @@ def main():
     def arrived(_channel, delivery, _properties, body):
         try:
             handle(body, ledger, evaluator)
-        except (KeyError, ValueError) as error:
+        except (NoCloudEvent, KeyError, TypeError, ValueError) as error:
             # Not what was agreed: it will not get better, and must not hold up the others.
             print(f"laid aside: {error!r}", file=sys.stderr, flush=True)
             channel.basic_reject(delivery.delivery_tag, requeue=False)
