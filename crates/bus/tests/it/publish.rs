@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use domain::outbox::{Delivery, OutboxMessage};
-use goalpost_bus::Queue;
+use goalpost_bus::{Queue, Subscription};
 
 use crate::support::{COMMANDS, EVENTS, Script, Site, WORKFLOW, body, message, until};
 
@@ -28,6 +28,26 @@ async fn a_published_message_is_consumed_and_acknowledged() {
     assert_eq!(got.traceparent, sent.traceparent);
     assert!(!got.redelivered);
     site.stop_with("evaluator.events", 0).await;
+}
+
+#[tokio::test]
+async fn a_reply_reaches_the_queue_it_names_or_nobody() {
+    let mut site = Site::up(&[]).await;
+    let mut asker = Subscription::open(site.vhost.amqp_url(), WORKFLOW, "nothing").await.unwrap();
+    let reply = |queue: &str| OutboxMessage {
+        mandatory: false,
+        correlation_id: Some("7".to_owned()),
+        ..message("", queue, r#"{"status":"done"}"#)
+    };
+    let sent = reply(asker.queue());
+
+    let deliveries = site.publish(vec![reply("nobodys"), sent.clone()]).await;
+
+    assert_eq!(deliveries, [Delivery::Confirmed, Delivery::Confirmed]);
+    let got = asker.next().await.unwrap();
+    assert_eq!((body(&got), got.correlation_id.as_deref()), (r#"{"status":"done"}"#.to_owned(), Some("7")));
+    assert_eq!(got.message_id, Some(sent.message_id));
+    site.stop().await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::dev::Dev;
-use crate::work::{PUBLISHED, through_everything, to_the_end};
+use crate::work::{PUBLISHED, commands, through_everything, to_the_end};
 
 const LIMIT: Duration = Duration::from_secs(40);
 /// The commands: their exchange compares for equality, so each is bound by its name.
@@ -91,6 +91,17 @@ pub async fn every_message_is_as_its_schema_says(dev: &Dev) {
     let mut messages = everything(dev).await;
     through_everything(dev).await;
     let mut schemas = Schemas::default();
+    let replies = commands(dev).await;
+    for (place, reply) in replies.iter().enumerate() {
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(schemas.faults("command_reply", &body), Vec::<String>::new(), "{body}");
+        let status = if place + 1 == replies.len() { "refused" } else { "done" };
+        assert_eq!(
+            (&body["status"], reply.content_type.as_deref()),
+            (&status.into(), Some("application/json")),
+            "{body}"
+        );
+    }
     let mut seen: BTreeMap<(&str, String), usize> = BTreeMap::new();
     let (mut has_left, limit) = (false, Instant::now() + LIMIT);
     let count = |seen: &BTreeMap<(&str, String), usize>, (exchange, key): (&'static str, &str)| {

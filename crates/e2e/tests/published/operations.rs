@@ -84,13 +84,13 @@ fn refusal(role: &str, caller: Option<&str>) -> Option<u16> {
     }
 }
 
-/// A path with something in each place: the tenant of the run, ids that nobody has.
-fn filled(path: &str, tenant: &str) -> String {
+/// A path with something in each place: the tenant of the run, an id that nobody has.
+fn filled(path: &str, tenant: &str, nobodys: &str) -> String {
     let parts = path.split('/').map(|part| match part {
         "{tenant_id}" => tenant.to_owned(),
         "{kind}" => "tag".to_owned(),
         "{file}" => "initializer.js".to_owned(),
-        part if part.starts_with('{') => Uuid::now_v7().simple().to_string(),
+        part if part.starts_with('{') => nobodys.to_owned(),
         part => part.to_owned(),
     });
     parts.collect::<Vec<_>>().join("/")
@@ -155,13 +155,21 @@ pub async fn every_operation_is_as_its_document_says(dev: &Dev, provider: &Provi
     for service in SERVICES {
         let described = Described::fetch(dev, &http, service).await;
         for (path, item) in described.document["paths"].as_object().unwrap() {
-            let url = format!("{}{}", described.url, filled(path, dev.text("/tenant_id")));
+            let url = format!(
+                "{}{}",
+                described.url,
+                filled(path, dev.text("/tenant_id"), &Uuid::now_v7().simple().to_string())
+            );
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(format!("{service} {id}")), "{id} stands twice");
                 if takes_a_key(&described, operation) {
                     once.insert(id.to_owned());
-                    let request = http.post(&url).bearer_auth(&callers[caller_of(operation)]).body("{}");
+                    let nobodys = filled(path, dev.text("/tenant_id"), &Uuid::now_v7().to_string());
+                    let request = http
+                        .post(format!("{}{nobodys}", described.url))
+                        .bearer_auth(&callers[caller_of(operation)])
+                        .body("{}");
                     let request = request.header("idempotency-key", "k".repeat(256));
                     let status = described.judge(operation, request.send().await.unwrap()).await;
                     assert_eq!(status, 400, "{id} takes a key of 256 characters");

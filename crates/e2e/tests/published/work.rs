@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Settings};
+use bus::{Bus, Message, Settings, Subscription};
 use domain::contract::exchange;
 use domain::outbox::{Delivery, OutboxMessage};
 use reqwest::Method;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::dev::Dev;
 
 /// How often one of each has to come, at least: exchange, routing key, count.
-pub const PUBLISHED: [(&str, &str, usize); 12] = [
+pub const PUBLISHED: [(&str, &str, usize); 17] = [
     ("goalpost.workflow", "goal.changed", 4),
     ("goalpost.workflow", "workflow.activated", 1),
     ("goalpost.workflow", "workflow.enrollment.created", 2),
@@ -25,6 +25,11 @@ pub const PUBLISHED: [(&str, &str, usize); 12] = [
     ("goalpost.workflow", "workflow.action.cancelled", 1),
     ("goalpost.workflow", "workflow.deactivated", 1),
     ("goalpost.commands", "recheck", 2),
+    ("goalpost.commands", "enroll", 1),
+    ("goalpost.commands", "schedule_action", 1),
+    ("goalpost.commands", "end_enrollment", 1),
+    ("goalpost.commands", "put_reference", 1),
+    ("goalpost.commands", "delete_reference", 2),
     ("goalpost.events", "events.stored", 2),
     ("goalpost.domain", "payment.completed", 1),
     ("goalpost.domain", "contact.tag.added", 1),
@@ -79,6 +84,39 @@ pub async fn through_everything(dev: &Dev) {
     let paid = event("payment.completed", "all-leaves", json!({"amount": 150}));
     post("ingest", "/api/v1/events", json!([paid])).await;
     from_another_system(dev).await;
+}
+
+/// One of each command, each asking for a reply; the replies, the last of which refuses.
+pub async fn commands(dev: &Dev) -> Vec<Message> {
+    let workflows = ask(dev, "goals", Method::GET, "/api/v1/workflows?limit=1", Value::Null).await;
+    let mut asker = Subscription::open(dev.text("/amqp_url"), exchange::WORKFLOW, "published.nothing").await.unwrap();
+    let mut replies: Vec<Message> = Vec::new();
+    let enroll = json!({"workflow_id": workflows["items"][0]["id"], "contact_id": "all-asks"});
+    let tag = json!({"kind": "tag", "id": "all-commands"});
+    for command in
+        ["enroll", "schedule_action", "end_enrollment", "put_reference", "delete_reference", "delete_reference"]
+    {
+        let entered: Value = replies.first().map_or(Value::Null, |reply| serde_json::from_slice(&reply.body).unwrap());
+        let enrollment = &entered["result"]["id"];
+        let mut body = match command {
+            "enroll" => enroll.clone(),
+            "schedule_action" => {
+                json!({"enrollment_id": enrollment, "action_type": "wait", "scheduled_at": "2099-01-01T00:00:00Z"})
+            }
+            "end_enrollment" => json!({"enrollment_id": enrollment, "status": "removed"}),
+            _ => tag.clone(),
+        };
+        body["tenant_id"] = dev.text("/tenant_id").into();
+        let properties =
+            json!({"content_type": "application/json", "message_id": Uuid::now_v7(), "reply_to": asker.queue()});
+        let message = json!({"routing_key": command, "payload": body.to_string(), "payload_encoding": "string",
+            "properties": properties});
+        let url = format!("{}/api/exchanges/%2f/{}/publish", dev.text("/amqp_management_url"), exchange::COMMANDS);
+        let request = reqwest::Client::new().post(url).json(&message);
+        assert!(request.send().await.unwrap().status().is_success());
+        replies.push(asker.next().await.unwrap());
+    }
+    replies
 }
 
 /// What has to come after the exit.
