@@ -33,9 +33,9 @@ macro_rules! migrations {
 pub const MIGRATIONS: &[(&str, &[(&str, &str)])] = migrations! {
     "platform": ["0001_create_helpers", "0002_create_tenants", "0004_publish_tenant_ids"],
     "ingest": ["0001_create_events", "0002_trace_outbox", "0003_store_as_system"],
-    "goals": ["0001_create_configuration", "0002_trace_outbox", "0003_create_explain_views", "0006_chain_audit"],
+    "goals": ["0001_create_configuration", "0002_trace_outbox", "0003_create_explain_views", "0006_chain_audit", "0007_log_installation"],
     "evaluator": ["0001_create_enrollments", "0002_trace_outbox", "0003_announce_actions"],
-    "reporting": ["0001_create_views", "0002_create_dead_letter_view"],
+    "reporting": ["0001_create_views", "0002_create_dead_letter_view", "0003_settle_dead_letters"],
 };
 
 /// What migrating can fail with.

@@ -7,6 +7,7 @@ mod audit;
 pub mod bootstrap;
 mod change;
 mod credentials;
+pub mod dead_letters;
 mod error;
 mod goals;
 mod listeners;
