@@ -122,6 +122,48 @@ pub async fn achieved(client: &Client, tenant: &Tenant) -> anyhow::Result<(Uuid,
     Ok((workflow, u64::try_from(rows.len())?))
 }
 
+// One workflow of each tenant is paused. What it holds back lies on its own enrollments; the others have an action each, and those of
+// all tenants come due in turn.
+const PAUSE: &str = "UPDATE goals.workflows w SET status = 'paused' \
+     WHERE w.id = (SELECT min(f.id::text)::uuid FROM goals.workflows f WHERE f.tenant_id = w.tenant_id)";
+
+const HOLD: &str = "INSERT INTO evaluator.scheduled_actions (tenant_id, id, enrollment_id, action_type, scheduled_at, created_at, held_by) \
+     SELECT w.tenant_id, gen_random_uuid(), e.id, 'send_email', now() - n * interval '1 s', now(), w.id \
+     FROM goals.workflows w CROSS JOIN LATERAL (SELECT e.id FROM evaluator.enrollments e \
+       WHERE e.tenant_id = w.tenant_id AND e.workflow_id = w.id LIMIT 1) AS e, generate_series(1, $1::bigint) AS n WHERE w.status = 'paused'";
+
+const SCHEDULE: &str = "INSERT INTO evaluator.scheduled_actions (tenant_id, id, enrollment_id, action_type, scheduled_at, created_at, payload) \
+     SELECT e.tenant_id, gen_random_uuid(), e.id, 'send_email', \
+     now() + interval '5 s' + row_number() OVER (ORDER BY e.contact_id, e.tenant_id) * interval '1 s' / $1::float8, now(), \
+     '{\"template\": \"welcome\"}' FROM evaluator.enrollments e JOIN goals.workflows w ON w.tenant_id = e.tenant_id \
+     AND w.id = e.workflow_id AND w.status = 'active'";
+
+/// Lets an action of each enrollment in an active workflow come due, so many a second and the first in five seconds; beside so many
+/// of each tenant that a paused workflow holds back. How many come due.
+pub async fn schedule(client: &Client, per_second: f64, held: u64) -> anyhow::Result<u64> {
+    client.execute(PAUSE, &[]).await?;
+    client.execute(HOLD, &[&i64::try_from(held)?]).await?;
+    for statement in ["VACUUM ANALYZE evaluator.scheduled_actions", "CHECKPOINT"] {
+        settle(client, statement).await?;
+    }
+    Ok(client.execute(SCHEDULE, &[&per_second]).await?)
+}
+
+const ANNOUNCED: &str = "SELECT count(*) FROM evaluator.scheduled_actions WHERE announced_at IS NOT NULL";
+
+/// Actions that were announced.
+pub async fn announced(client: &Client) -> anyhow::Result<u64> {
+    Ok(u64::try_from(client.query_one(ANNOUNCED, &[]).await?.get::<_, i64>(0))?)
+}
+
+const KEEP: &str = "INSERT INTO goals.dead_letters (tenant_id, queue, routing_key, code, cause, attempts, payload) \
+     VALUES ($1, 'goals.commands', 'put_reference', 'malformed_message', 'bench', 1, convert_to('[]', 'UTF8')) RETURNING id";
+
+/// Keeps a dead letter; its number.
+pub async fn keep_letter(client: &Client, tenant: &str) -> Result<i64, Error> {
+    Ok(client.query_one(KEEP, &[&tenant]).await?.get(0))
+}
+
 #[expect(clippy::disallowed_methods, reason = "statements of one text each, no transaction")]
 async fn settle(client: &Client, statement: &str) -> Result<(), Error> {
     client.batch_execute(statement).await

@@ -45,10 +45,10 @@ enum Action {
     },
 }
 
-/// A head of a tenant's chain, as it was printed.
+/// A head of a tenant's chain, as it was printed; that of the installation's own log has no tenant before its first colon.
 #[derive(Clone)]
 struct Point {
-    tenant: TenantId,
+    tenant: String,
     head: Head,
 }
 
@@ -58,7 +58,7 @@ fn point(text: &str) -> anyhow::Result<Point> {
     let (Some(tenant), Some(seq), Some(hash), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         anyhow::bail!(form);
     };
-    let tenant = tenant_id(tenant)?;
+    let tenant = if tenant.is_empty() { String::new() } else { tenant_id(tenant)?.to_string() };
     let seq = seq.parse().ok().filter(|seq| *seq >= 1).context(form)?;
     ensure!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), form);
     let byte = |at| u8::from_str_radix(&hash[at..at + 2], 16);
@@ -108,7 +108,7 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(tenant) = tenant {
         let known = tenants::exists(&client, tenant.as_str()).await.context(CANNOT)?;
         ensure!(known, "there is no tenant {tenant}: see `goalpost tenant list`");
-        let others = expect.iter().any(|point| point.tenant != *tenant);
+        let others = expect.iter().any(|point| point.tenant != tenant.as_str());
         ensure!(!others, "--expect names another tenant than --tenant");
     }
     let report = follow(&client, tenant.as_ref(), expect).await.context(CANNOT)?;
@@ -144,16 +144,16 @@ async fn follow(client: &Client, tenant: Option<&TenantId>, expect: &[Point]) ->
         report.end(last, None);
     }
     for point in expect {
-        let name = point.tenant.as_str();
+        let name = &point.tenant;
         if !report.tenants.iter().any(|(seen, _)| seen == name) {
-            report.end((name.to_owned(), Chain::expecting(points(expect, name))), None);
+            report.end((name.clone(), Chain::expecting(points(expect, name))), None);
         }
     }
     Ok(report)
 }
 
 fn points(expect: &[Point], tenant: &str) -> Vec<Head> {
-    expect.iter().filter(|point| point.tenant.as_str() == tenant).map(|point| point.head.clone()).collect()
+    expect.iter().filter(|point| point.tenant == tenant).map(|point| point.head.clone()).collect()
 }
 
 fn print(report: &Report, output: OutputArgs) -> anyhow::Result<()> {
@@ -174,14 +174,19 @@ fn print(report: &Report, output: OutputArgs) -> anyhow::Result<()> {
         let mut lines = Table::new();
         lines.load_style(presets::UTF8_BORDERS_ONLY).set_header(["tenant", "head"]);
         for (tenant, head) in &report.tenants {
-            lines.add_row([tenant.clone(), printed(tenant, head)]);
+            lines.add_row([log(tenant).to_owned(), printed(tenant, head)]);
         }
         println!("{lines}");
         for (tenant, Finding { seq, wrong }) in &report.wrong {
-            eprintln!("{tenant}: {}", what(*seq, *wrong));
+            eprintln!("{}: {}", log(tenant), what(*seq, *wrong));
         }
         println!("{} entries, {} wrong.", report.entries, report.wrong_total);
     })
+}
+
+/// Whose log it is, for people.
+fn log(tenant: &str) -> &str {
+    if tenant.is_empty() { "(the installation)" } else { tenant }
 }
 
 fn what(seq: i64, wrong: Wrong) -> String {
@@ -204,8 +209,10 @@ mod tests {
     #[test]
     fn a_head_is_read_as_it_is_printed() {
         let text = format!("shop:17:{}", "0a".repeat(32));
-        let read = point(&text).unwrap();
-        assert_eq!(printed(read.tenant.as_str(), &read.head), text);
+        for text in [&text, &text.replace("shop", "")] {
+            let read = point(text).unwrap();
+            assert_eq!(printed(&read.tenant, &read.head), *text);
+        }
         let zeros = "0".repeat(64);
         for bad in [
             "",

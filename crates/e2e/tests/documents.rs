@@ -75,6 +75,13 @@ fn what_is_to_be_typed_works() {
     let exit = [r#""accepted":1"#, r#""exit_reason":"goal_achieved""#, r#""code":"enrollment_exited""#];
     let message = [r#""type":"workflow.exit.goal""#, r#""cancelled_actions":1"#, r#""amount":100.00"#];
     says(&said, &[refusals.as_slice(), &listeners, &exit, &message, &[r#""conversion_rate":100.0"#]].concat());
+
+    let said = run(&dev, &script(&read("docs/operators.md")));
+    let shown = [r#""code":"unknown_tenant""#, r#"fields: {"#, r#""cause":"#];
+    let asked = [r#""dry_run":true,"count":1"#, r#""dry_run":false,"count":1"#, r#""count":0"#];
+    let settled = ["None of 1 requeued.", asked[0], asked[1], asked[2], "0 of 0 discarded."];
+    let verified = [", 0 wrong.", ", 0 wrong.", "gpk_", "is revoked", r#""token":"gpw_"#];
+    says(&said, &[shown.as_slice(), &settled, &verified, &["outbox_age_seconds"]].concat());
 }
 
 #[test]

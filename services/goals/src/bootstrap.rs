@@ -18,7 +18,7 @@ pub use crate::store::credentials::{Credential, Table};
 pub use web::Role;
 
 /// Who the audit log says it was.
-const ACTOR: &str = "bootstrap";
+pub const ACTOR: &str = "bootstrap";
 
 /// A credential that is there now.
 #[derive(Clone)]

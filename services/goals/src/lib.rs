@@ -9,6 +9,7 @@ pub mod bootstrap;
 mod change;
 mod consume;
 mod credentials;
+pub mod dead_letters;
 mod error;
 mod goals;
 mod listeners;

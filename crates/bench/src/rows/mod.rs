@@ -1,6 +1,7 @@
 //! The rows of the table in spec/7 section 2, one function each.
 
 mod api;
+mod due;
 mod evaluation;
 mod ingest;
 mod latency;
@@ -16,7 +17,7 @@ use crate::report::Row;
 use crate::stand::{MANY_TENANTS, Stand};
 
 /// In the order in which they are run. `memory` comes first, while nothing was asked of the services yet.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "memory",
     "matching",
     "ingest",
@@ -25,6 +26,7 @@ pub const NAMES: [&str; 12] = [
     "exits",
     "evaluation",
     "enrollments",
+    "due",
     "simulate",
     "statistics",
     "api",
@@ -45,6 +47,7 @@ pub async fn run(name: &str, stand: &Stand, times: Times) -> anyhow::Result<Row>
         "exits" => evaluation::exits(stand, times).await,
         "evaluation" => evaluation::evaluation(stand, times).await,
         "enrollments" => evaluation::enrollments(stand, times).await,
+        "due" => due::due(stand, times).await,
         "simulate" => simulate::simulate(stand).await,
         "statistics" => statistics::statistics(stand).await,
         "api" => api::api(stand, times).await,

@@ -88,6 +88,14 @@ async fn letters_are_found_shown_without_what_they_say_and_thrown_away() {
         (vec!["ingest/2".to_owned()], vec!["ingest/1".to_owned()])
     );
     assert_eq!(list(&[]), ["evaluator/1"]);
+
+    // The tenant is not here, so all of it is in the log of the installation, which is a chain with a head like the others.
+    let verify = |more: &[&str]| goalpost(&url, &[&["audit", "verify", "--json"], more].concat());
+    let heads = verify(&[]).json();
+    let head = heads["tenants"][0]["head"].as_str().unwrap();
+    assert!(head.starts_with(":6:"), "four looks at what they say, and two thrown away: {heads}");
+    assert_eq!(verify(&["--expect", head]).code, 0);
+    assert_eq!(verify(&["--expect", &head.replace(":6:", ":7:")]).code, 1);
 }
 
 #[tokio::test]
@@ -104,11 +112,12 @@ async fn a_letter_is_moved_whole_and_once() {
     assert!(failed.code == 1 && failed.err.contains("stay as they were"), "{}", failed.err);
     assert_eq!((count(&client, "evaluator.dead_letters").await, count(&client, "evaluator.outbox").await), (1, 0));
     client.execute("ALTER TABLE evaluator.outbox DROP CONSTRAINT full_up", &[]).await.unwrap();
-    let narrow = goalpost(&database.url("goalpost_goals_system"), &["dead-letters", "requeue", "evaluator/1"]);
-    assert!(narrow.code == 1 && narrow.err.contains("superuser"), "{}", narrow.err);
+    let narrow = goalpost(&database.url("goalpost_evaluator_system"), &["dead-letters", "requeue", "evaluator/1"]);
+    assert!(narrow.code == 1 && narrow.err.contains("goalpost_goals_system"), "{}", narrow.err);
     assert_eq!(count(&client, "evaluator.dead_letters").await, 1);
 
-    assert_eq!(ids(&requeue(&["evaluator/1"]).json(), "requeued"), ["evaluator/1"]);
+    let wide = goalpost(&database.url("goalpost_goals_system"), &["dead-letters", "requeue", "evaluator/1", "--json"]);
+    assert_eq!(ids(&wide.json(), "requeued"), ["evaluator/1"]);
     assert_eq!(requeue(&["evaluator/1"]).code, 1);
     assert_eq!((count(&client, "evaluator.dead_letters").await, count(&client, "evaluator.outbox").await), (0, 1));
     let row =
@@ -165,6 +174,31 @@ async fn rest(place: &Value, database: &Client) {
     Servers { database, management_url, vhost: "/" }.finish(&waiting).await.unwrap();
 }
 
+/// What the operator's or the tenant's own key is answered.
+async fn ask(place: &Value, service: &str, (secret, path): (&str, &str), body: Value) -> Value {
+    let url = format!("{}{path}", place["services"][service]["url"].as_str().unwrap());
+    let answer = reqwest::Client::new().post(&url).bearer_auth(secret).json(&body).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{url}: {status} {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A tenant that is waiting for a purchase of `contact`: who is enrolled, as the path of the enrollment's row.
+async fn enrolled(place: &Value, tenant: &str, contact: &str) -> String {
+    let operator = place["operator_key"].as_str().unwrap();
+    let path = format!("/api/v1/tenants/{tenant}/api-keys");
+    let key = ask(place, "goals", (operator, &path), json!({"role": "admin"})).await;
+    let key = key["key"].as_str().unwrap();
+    let workflow = ask(place, "goals", (key, "/api/v1/workflows"), json!({"name": "late"})).await;
+    let path = format!("/api/v1/workflows/{}", workflow["id"].as_str().unwrap());
+    let goal = json!({"goal_type": "purchase_made", "criteria": {"min_amount": 100}});
+    ask(place, "goals", (key, &format!("{path}/goals")), goal).await;
+    ask(place, "goals", (key, &format!("{path}/activate")), json!({})).await;
+    let contact = json!({"contact_id": contact, "enrolled_at": "2026-01-01T00:00:00Z"});
+    let enrollment = ask(place, "evaluator", (key, &format!("{path}/enrollments")), contact).await;
+    enrollment["id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_requeued_letter_is_as_a_fresh_delivery() {
     let mut dev = Goalpost::start(["dev", "--ephemeral", "--json"]);
@@ -172,19 +206,29 @@ async fn a_requeued_letter_is_as_a_fresh_delivery() {
     let url = place["database_url"].as_str().unwrap();
     let client = connect(url).await;
 
-    // An event of a tenant that is made too late. It came twice, and is stored once.
+    // An event of a tenant that is made too late. It came three times, and is stored and judged once: given again by the command,
+    // and by two operators who ask for the same letters at once.
     let event = json!({"event_id": "0190d3a0-0000-7000-8000-000000000007", "tenant_id": "late", "event_name": "payment.completed",
         "occurred_at": "2026-01-03T10:00:00Z", "contact_id": "c-1", "properties": {"amount": 150}});
-    for _ in 0..2 {
+    for _ in 0..3 {
         publish(&place, ("goalpost.domain", "payment.completed"), &event.to_string()).await;
     }
-    let died = letters(&client, "ingest.domain", 2, 0).await;
+    let died = letters(&client, "ingest.domain", 3, 0).await;
     assert!(died.iter().all(|(_, code, _)| code == "unknown_tenant"), "{died:?}");
     goalpost(url, &["tenant", "create", "late"]);
-    let said = goalpost(url, &["dead-letters", "requeue", "--tenant", "late", "--json"]).json();
-    assert_eq!(ids(&said, "requeued").len(), 2);
+    let enrollment = enrolled(&place, "late", "c-1").await;
+    let by_command = goalpost(url, &["dead-letters", "requeue", &format!("ingest/{}", died[0].0), "--json"]).json();
+    assert_eq!(ids(&by_command, "requeued").len(), 1);
+    let operator = (place["operator_key"].as_str().unwrap(), "/api/v1/dead-letters/requeue");
+    let of_late = || ask(&place, "goals", operator, json!({"filter": {"tenant_id": "late", "code": "unknown_tenant"}}));
+    let (one, other) = tokio::join!(of_late(), of_late());
+    assert_eq!(one["count"].as_u64().unwrap() + other["count"].as_u64().unwrap(), 2);
     rest(&place, &client).await;
     assert_eq!((count(&client, "ingest.events_raw").await, count(&client, "ingest.dead_letters").await), (1, 0));
+    let left = format!("evaluator.enrollments WHERE id = '{enrollment}' AND status = 'completed_goal'");
+    assert_eq!(count(&client, &left).await, 1);
+    let noted = "goals.audit WHERE tenant_id = 'late' AND action = 'dead_letter.requeued'";
+    assert_eq!(count(&client, noted).await, 3);
 
     // A command that nobody can read dies again of the same: it came by the key that it was sent with.
     publish(&place, ("goalpost.commands", "recheck"), "[]").await;

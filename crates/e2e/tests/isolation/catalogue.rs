@@ -67,12 +67,22 @@ const GRANTS: &str = "SELECT r.name, n.nspname || '.' || c.relname, p.name \
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
      AND has_schema_privilege(r.name, n.oid, 'USAGE') AND has_table_privilege(r.name, c.oid, p.name)";
 
+/// What is granted on some columns only, as `INSERT(payload,tenant_id)`.
+const COLUMN_GRANTS: &str = "SELECT r.name, n.nspname || '.' || c.relname, p.name || '(' || string_agg(a.attname, ',' ORDER BY a.attname) || ')' \
+     FROM unnest($1::text[]) AS r (name), unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p (name), pg_class c \
+     JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
+     AND has_schema_privilege(r.name, n.oid, 'USAGE') AND NOT has_table_privilege(r.name, c.oid, p.name) \
+     AND has_column_privilege(r.name, c.oid, a.attnum, p.name) GROUP BY r.name, n.nspname, c.relname, p.name";
+
 impl Grants {
     pub async fn read(client: &Client) -> Self {
         let roles: Vec<&str> = ROLES.iter().map(|(name, _)| *name).collect();
         let mut grants = Self::default();
-        for row in client.query(GRANTS, &[&roles]).await.unwrap() {
-            grants.0.entry((row.get(0), row.get(1))).or_default().insert(row.get(2));
+        for query in [GRANTS, COLUMN_GRANTS] {
+            for row in client.query(query, &[&roles]).await.unwrap() {
+                grants.0.entry((row.get(0), row.get(1))).or_default().insert(row.get(2));
+            }
         }
         grants
     }

@@ -6,6 +6,7 @@ mod attack;
 mod catalogue;
 mod grants;
 mod mutation;
+mod settling;
 mod structure;
 
 use testkit::Database;

@@ -12,6 +12,8 @@ SELECT tenant_id, gen_random_uuid(), id, 'form_submitted', 'form.submitted', '{"
 INSERT INTO goals.directory (tenant_id, kind, ref_id) SELECT tenant_id, 'tag', 't' FROM platform.tenants;
 INSERT INTO goals.audit (tenant_id, actor, action, object_type, object_id)
 SELECT tenant_id, 'test', 'create', 'workflow', id::text FROM goals.workflows;
+-- The log of the installation, which no tenant sees.
+INSERT INTO goals.audit (tenant_id, actor, action, object_type, object_id) VALUES ('', 'test', 'dead_letter.read', 'dead_letter', 'ingest/1');
 INSERT INTO ingest.event_keys (received_at, event_id, content_hash, tenant_id) SELECT now(), gen_random_uuid(), 'x', tenant_id FROM platform.tenants;
 INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, time_clamped, tenant_id, event_name, contact_id, properties)
 SELECT month, month, month, gen_random_uuid(), false, tenant_id, 'form.submitted', 'c', '{}'

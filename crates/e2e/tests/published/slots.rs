@@ -10,10 +10,26 @@ use uuid::Uuid;
 /// What has ids in paths: the word before the id.
 const IN_PATHS: [&str; 7] = ["tenants", "api-keys", "write-tokens", "workflows", "goals", "enrollments", "actions"];
 /// Parameters of queries that are ids, and of what.
-const IN_QUERIES: [(&str, &str); 3] = [("contact_id", "contact"), ("object_id", "workflows"), ("cursor", "cursor")];
+const IN_QUERIES: [(&str, &str); 4] =
+    [("contact_id", "contact"), ("object_id", "workflows"), ("tenant_id", "tenants"), ("cursor", "cursor")];
 /// Those that are none.
-const NO_IDS: [&str; 11] =
-    ["limit", "status", "from", "to", "fresh", "results", "kind", "name", "actor", "action", "object_type"];
+const NO_IDS: [&str; 15] = [
+    "limit",
+    "status",
+    "from",
+    "to",
+    "fresh",
+    "results",
+    "kind",
+    "name",
+    "actor",
+    "action",
+    "object_type",
+    "schema",
+    "queue",
+    "code",
+    "payload",
+];
 
 /// Ids by what they are of.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +127,8 @@ fn meaning(path: &str, before: &str, part: &str) -> Part {
         ("docs", "{file}") => Part::Word("initializer.js"),
         ("references", "{kind}") => Part::Word("tag"),
         ("{kind}", "{ref_id}") => Part::Id("tag"),
+        ("dead-letters", "{schema}") => Part::Word("ingest"),
+        ("{schema}", "{id}") => Part::Id("dead-letters"),
         _ => {
             let of = IN_PATHS.into_iter().find(|of| *of == before);
             Part::Id(of.unwrap_or_else(|| panic!("the walk does not know what {part} of {path} is an id of")))

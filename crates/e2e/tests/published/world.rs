@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::dev::Dev;
 use crate::operations::Tenant;
+use crate::rows::{database, rest};
 use crate::slots::Ids;
 use crate::work::ask_as;
 
@@ -43,6 +44,7 @@ impl World {
         let mut world = Self { tenant, ids };
         world.configure(dev, mark).await;
         world.enroll(dev, mark).await;
+        world.lose(dev).await;
         world
     }
 
@@ -104,13 +106,32 @@ impl World {
         }
     }
 
-    /// What its admin is shown; it has to be there.
-    pub async fn shown(&self, http: &Client, url: &str) -> Value {
-        let answer = http.get(url).bearer_auth(&self.tenant.admin).send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert_eq!(status, 200, "{url} of its own is not there: {text}");
-        serde_json::from_str(&text).unwrap()
+    /// Two messages that nobody can take. Their letters have long numbers, which stand for nothing else in an answer.
+    async fn lose(&mut self, dev: &Dev) {
+        let database = database(dev).await;
+        let long = "SELECT setval(pg_get_serial_sequence('ingest.dead_letters', 'id'), 4000000000) \
+             WHERE NOT EXISTS (SELECT FROM ingest.dead_letters WHERE id > 4000000000)";
+        database.query(long, &[]).await.unwrap();
+        let url = format!("{}/api/exchanges/%2f/goalpost.domain/publish", dev.text("/amqp_management_url"));
+        let payload = json!({"tenant_id": self.tenant.id, "event_name": "payment.completed"}).to_string();
+        let message = json!({"routing_key": "payment.completed", "payload": payload, "payload_encoding": "string", "properties": {}});
+        for _ in 0..2 {
+            let answer = Client::new().post(&url).json(&message).send().await.unwrap().error_for_status().unwrap();
+            assert_eq!(answer.json::<Value>().await.unwrap()["routed"], true);
+        }
+        rest(dev, &database).await;
+        let lost = "SELECT max(id)::text FROM ingest.dead_letters WHERE tenant_id = $1 HAVING count(*) = 2";
+        let lost = database.query_one(lost, &[&self.tenant.id]).await.unwrap();
+        self.ids.put("dead-letters", lost.get(0));
     }
+}
+
+/// What is shown to the holder of this secret; it has to be there.
+pub async fn shown(http: &Client, secret: &str, url: &str) -> Value {
+    let answer = http.get(url).bearer_auth(secret).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, 200, "{url} of its own is not there: {text}");
+    serde_json::from_str(&text).unwrap()
 }
 
 fn text<'a>(answer: &'a Value, member: &str) -> &'a str {

@@ -2,6 +2,7 @@
 
 use domain::action::ActionStatus;
 use domain::credential::Role;
+use domain::dead_letter::Schema as DeadLetterSchema;
 use domain::enrollment::{EnrollmentStatus, ExitReason};
 use domain::goal::{GoalStatus, GoalType, OnEnroll, Reason, ReferenceKind};
 use domain::ids::MAX_ID_CHARS;
@@ -104,6 +105,8 @@ vocabulary! {
     enrollment_status = EnrollmentStatus;
     /// Where a scheduled action stands.
     action_status = ActionStatus;
+    /// The schemas that keep dead letters.
+    dead_letter_schema = DeadLetterSchema;
 }
 
 /// Why an enrollment ended; `null` while it has not.

@@ -3,6 +3,7 @@
 mod audit;
 mod callers;
 mod credentials;
+mod dead_letters;
 mod goals;
 mod listeners;
 mod references;
@@ -46,6 +47,7 @@ const ABOUT: About = About {
         ("references", "The directory of what goals may point at."),
         ("listeners", "Which workflow waits for which type of event."),
         ("audit", "Who changed what and when."),
+        ("dead letters", "Messages of all services that were given up, for operators."),
     ],
 };
 
@@ -59,6 +61,7 @@ pub fn operations() -> Api {
         references::operations(),
         listeners::operations(),
         audit::operations(),
+        dead_letters::operations(),
     ];
     let stored = |operation: Operation| operation.refuses(503, &["database_unavailable"]);
     Api::new(ABOUT, operations.into_iter().flatten().map(stored).collect())

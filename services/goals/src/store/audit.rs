@@ -49,16 +49,26 @@ const INSERT: &str = "INSERT INTO goals.audit (tenant_id, actor, action, object_
      FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY \
      AS n (action, object_type, object_id, before, after, ordinal) ORDER BY n.ordinal";
 
-/// Adds entries, in this order.
+/// The log of the installation: no tenant has this id, and no login that works in one tenant sees it.
+const INSTALLATION: &str = "";
+
+/// Adds entries to a tenant's log, in this order.
 pub async fn insert(tx: &Tx, tenant: &TenantId, actor: &str, entries: &[NewEntry]) -> Result<(), Error> {
+    add(tx, tenant.as_str(), actor, entries).await
+}
+
+/// Adds entries to the log of the installation, in this order. Takes the system login.
+pub async fn insert_of_installation(tx: &Tx, actor: &str, entries: &[NewEntry]) -> Result<(), Error> {
+    add(tx, INSTALLATION, actor, entries).await
+}
+
+async fn add(tx: &Tx, log: &str, actor: &str, entries: &[NewEntry]) -> Result<(), Error> {
     let actions: Vec<&str> = entries.iter().map(|e| e.action).collect();
     let object_types: Vec<&str> = entries.iter().map(|e| e.object_type).collect();
     let object_ids: Vec<&str> = entries.iter().map(|e| e.object_id.as_str()).collect();
     let before: Vec<Option<&str>> = entries.iter().map(|e| e.before.as_deref()).collect();
     let after: Vec<Option<&str>> = entries.iter().map(|e| e.after.as_deref()).collect();
-    tx.execute(INSERT, &[&tenant.as_str(), &actor, &actions, &object_types, &object_ids, &before, &after])
-        .await
-        .map(drop)
+    tx.execute(INSERT, &[&log, &actor, &actions, &object_types, &object_ids, &before, &after]).await.map(drop)
 }
 
 /// Which entries are asked for; what is not given takes all.

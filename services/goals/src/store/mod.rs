@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod credentials;
+pub mod dead_letters;
 pub mod directory;
 pub mod epochs;
 pub mod goals;
@@ -29,6 +30,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(of(SYSTEM, tenants::SYSTEM_STATEMENTS))
         .chain(of(TENANT, workflows::STATEMENTS))
         .chain(credentials::system_statements().map(|sql| (SYSTEM, sql)))
+        .chain(dead_letters::system_statements().map(|sql| (SYSTEM, sql)))
 }
 
 /// A word of a closed vocabulary, as it stands in a column.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use web::openapi::schema;
 
 pub(super) const STATEMENTS: &[&str] = &[FIND, LOCK, UPDATE];
-pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK];
+pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK, OF_THESE];
 
 macro_rules! columns {
     () => {
@@ -67,6 +67,14 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM platform.tenants WHERE 
 /// The tenant, if there is one.
 pub async fn find(tx: &Tx, tenant: &TenantId) -> Result<Option<Tenant>, Error> {
     tx.query_opt(FIND, &[&tenant.as_str()]).await?.as_ref().map(read).transpose()
+}
+
+const OF_THESE: &str = "SELECT tenant_id FROM platform.tenants WHERE tenant_id = ANY($1)";
+
+/// Those of these that there are.
+pub async fn of_these(tx: &Tx, tenants: &[TenantId]) -> Result<Vec<TenantId>, Error> {
+    let ids: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
+    tx.query(OF_THESE, &[&ids]).await?.iter().map(|row| super::word(row.try_get(0)?)).collect()
 }
 
 const LOCK: &str = "SELECT tenant_id FROM platform.tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";

@@ -62,7 +62,7 @@ async fn every_change_is_there_with_before_and_after() {
 }
 
 /// Rows that do not follow from the one before, or are not what was hashed; and heads that are not the last row's.
-const BROKEN: &str = "SELECT (SELECT count(*) FROM (
+pub const BROKEN: &str = "SELECT (SELECT count(*) FROM (
         SELECT a AS entry, row_number() OVER chain AS place, lag(a.hash, 1, decode(repeat('00', 32), 'hex')) OVER chain AS hash_before,
             lag(a.at, 1, '-infinity') OVER chain AS at_before
         FROM goals.audit a WINDOW chain AS (PARTITION BY a.tenant_id ORDER BY a.seq)) AS c

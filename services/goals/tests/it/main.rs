@@ -6,6 +6,7 @@ mod audit;
 mod bootstrap;
 mod concurrency;
 mod credentials;
+mod dead_letters;
 mod facts;
 mod goals;
 mod harness;

@@ -35,6 +35,10 @@ const ROUTES: &str = r#"
     DELETE | /api/v1/references/tag/x                       | -             | editor
     GET    | /api/v1/listeners                              | -             | viewer
     GET    | /api/v1/audit                                  | -             | viewer
+    GET    | /api/v1/dead-letters                           | -             | operator
+    GET    | /api/v1/dead-letters/ingest/1                  | -             | operator
+    POST   | /api/v1/dead-letters/requeue                   | {}            | operator
+    POST   | /api/v1/dead-letters/discard                   | {}            | operator
 "#;
 
 /// The refusal that `who` has to get where `asks` is asked for, if any.
