@@ -99,6 +99,9 @@ fn response(status: u16, codes: &BTreeSet<&'static str>) -> Response {
         let challenge = HeaderBuilder::new().schema(Some(schema::text())).description(Some("The scheme to use."));
         response = response.header("WWW-Authenticate", challenge.build());
     }
+    if status == 412 {
+        response = response.header("ETag", entity_tag());
+    }
     if matches!(status, 429 | 503) {
         let seconds = HeaderBuilder::new().schema(Some(schema::count())).description(Some("Seconds to wait."));
         response = response.header("Retry-After", seconds.build());
@@ -110,6 +113,11 @@ fn response(status: u16, codes: &BTreeSet<&'static str>) -> Response {
 pub(super) fn request_id() -> utoipa::openapi::Header {
     let what = "Names the request: the client's own, if it sent a decent one. It is in the log too.";
     HeaderBuilder::new().schema(Some(schema::text())).description(Some(what)).build()
+}
+
+/// The header with the version of an object.
+pub(super) fn entity_tag() -> utoipa::openapi::Header {
+    HeaderBuilder::new().schema(Some(schema::text())).description(Some("The object's version, in quotes.")).build()
 }
 
 fn title(status: u16) -> &'static str {
