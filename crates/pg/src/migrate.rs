@@ -31,9 +31,9 @@ macro_rules! migrations {
 
 /// Every migration: schema, then file name without its ending, and text; in the order they are applied.
 pub const MIGRATIONS: &[(&str, &[(&str, &str)])] = migrations! {
-    "platform": ["0001_create_helpers", "0002_create_tenants", "0004_publish_tenant_ids"],
-    "ingest": ["0001_create_events", "0002_trace_outbox", "0003_store_as_system"],
-    "goals": ["0001_create_configuration", "0002_trace_outbox", "0003_create_explain_views", "0006_chain_audit"],
+    "platform": ["0001_create_helpers", "0002_create_tenants", "0003_complete_tenants", "0004_publish_tenant_ids"],
+    "ingest": ["0001_create_events", "0002_trace_outbox", "0003_store_as_system", "0004_keep_sampling_rate"],
+    "goals": ["0001_create_configuration", "0002_trace_outbox", "0003_create_explain_views", "0005_create_event_types", "0006_chain_audit"],
     "evaluator": ["0001_create_enrollments", "0002_trace_outbox", "0003_announce_actions"],
     "reporting": ["0001_create_views", "0002_create_dead_letter_view"],
 };

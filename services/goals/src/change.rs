@@ -7,6 +7,7 @@ use domain::ids::TenantId;
 use domain::outbox::{BoxFuture, NewMessage};
 use pg::{Db, Scope, Tx};
 use serde::Serialize;
+use web::{IfMatch, Versioned};
 
 use crate::error::Error;
 use crate::store::audit::{self, NewEntry};
@@ -19,6 +20,21 @@ pub struct Author {
     /// `key:<id>` or `jwt:<subject>`, as the audit log names it.
     pub actor: String,
     pub traceparent: Option<String>,
+}
+
+/// What is to be changed, and of which versions.
+#[derive(Debug, Clone)]
+pub struct Target<I> {
+    pub id: I,
+    pub if_match: IfMatch,
+}
+
+impl<I> Target<I> {
+    /// Refuses to change another version than the caller has seen. `object` was read under the lock that its writers take.
+    pub fn check<T: Versioned>(&self, object: Option<&T>) -> Result<(), Error> {
+        let version = object.map(Versioned::version);
+        if self.if_match.allows(version) { Ok(()) } else { Err(Error::VersionConflict(version)) }
+    }
 }
 
 /// A change under way.

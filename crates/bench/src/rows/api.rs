@@ -154,6 +154,12 @@ impl Caller {
         self.ask((Method::PUT, "/references/product/{}", &[&product]), Some(json!({"name": "A product"}))).await?;
         self.ask((Method::GET, "/references/product/{}", &[&product]), None).await?;
         self.ask((Method::GET, "/references?kind=product&limit=50", &[]), None).await?;
+        let event_type = format!("api.n{number}");
+        let schema = json!({"schema": {"type": "object", "properties": {"grade": {"type": "integer"}}}});
+        self.ask((Method::PUT, "/event-types/{}", &[&event_type]), Some(schema)).await?;
+        self.ask((Method::GET, "/event-types/{}", &[&event_type]), None).await?;
+        self.ask((Method::GET, "/event-types?limit=50", &[]), None).await?;
+        self.ask((Method::DELETE, "/event-types/{}", &[&event_type]), None).await?;
         let goal = json!({"goal_type": "purchase_made", "criteria": {"product_ids": [product]}});
         let made = self.ask((Method::POST, "/workflows/{}/goals", &one), Some(goal)).await?;
         let goal = text(&made, "id")?;

@@ -8,12 +8,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// What has ids in paths: the word before the id.
-const IN_PATHS: [&str; 7] = ["tenants", "api-keys", "write-tokens", "workflows", "goals", "enrollments", "actions"];
+const IN_PATHS: [&str; 8] =
+    ["tenants", "api-keys", "write-tokens", "workflows", "goals", "event-types", "enrollments", "actions"];
 /// Parameters of queries that are ids, and of what.
 const IN_QUERIES: [(&str, &str); 3] = [("contact_id", "contact"), ("object_id", "workflows"), ("cursor", "cursor")];
 /// Those that are none.
-const NO_IDS: [&str; 11] =
-    ["limit", "status", "from", "to", "fresh", "results", "kind", "name", "actor", "action", "object_type"];
+const NO_IDS: [&str; 12] =
+    ["limit", "status", "from", "to", "fresh", "results", "kind", "name", "actor", "action", "object_type", "builtin"];
 
 /// Ids by what they are of.
 #[derive(Clone, Debug, Default)]

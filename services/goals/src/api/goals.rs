@@ -1,6 +1,7 @@
 //! `/workflows/{id}/goals`: the conditions that end an enrollment.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use domain::fault::Fault;
 use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, Within};
@@ -11,9 +12,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use web::openapi::{CRITERIA, Demands, EXACT_JSON, Operation, schema};
-use web::{Listed, Problem, Strict, Viewer};
+use web::{IfNoneMatch, Listed, Problem, Strict, Viewer, version};
 
-use super::callers::{By, Edit, EditedBy};
+use super::callers::{Aimed, By, Edit, EditVersion, EditedBy};
 use super::{App, given};
 use crate::goals::{self, Draft, GoalPatch};
 use crate::store::goals::Goal;
@@ -88,6 +89,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .demands(Demands::Editor)
             .takes::<CreateBody>(true, &examples)
             .answers::<Goal>(201, "The goal.", goal())
+            .tagged()
             .refuses(400, &CRITERIA)
             .refuses(400, &EXACT_JSON)
             .refuses(400, &["max_goals_exceeded", "reference_not_found", "unknown_goal_type"])
@@ -99,9 +101,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .lists::<Goal>("Goals.", goal()),
         of_goal(Operation::get("/api/v1/workflows/{id}/goals/{goal_id}", show))
             .named("getGoal", "goals")
-            .does("Show a goal", "As it is now.")
+            .does("Show a goal", "As it is now. An activation moves `effective_from` without making a version.")
             .demands(Demands::Viewer)
-            .answers::<Goal>(200, "The goal.", goal()),
+            .answers::<Goal>(200, "The goal.", goal())
+            .unless_known(),
         of_goal(Operation::patch("/api/v1/workflows/{id}/goals/{goal_id}", edit))
             .named("updateGoal", "goals")
             .does("Change a goal", "As its next version, by which events count from now on. Its type stays.")
@@ -111,6 +114,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 &[("switched_off", json!({"status": "inactive"})), ("no_window", json!({"within": null}))],
             )
             .answers::<Goal>(200, "The goal.", goal())
+            .if_match()
             .refuses(400, &CRITERIA)
             .refuses(400, &EXACT_JSON)
             .refuses(400, &["reference_not_found"])
@@ -119,7 +123,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("deleteGoal", "goals")
             .does("Delete a goal", "It counts no longer. Its achievements stay.")
             .demands(Demands::Editor)
-            .answers_nothing("It is gone."),
+            .answers_nothing("It is gone.")
+            .if_match(),
     ]
 }
 
@@ -155,7 +160,7 @@ async fn create(
         position: position(body.position)?,
     };
     let goal = goals::create(&app.db, &author, *id, draft).await?;
-    Ok(HttpResponse::Created().json(goal))
+    Ok(version::answer(StatusCode::CREATED, &goal))
 }
 
 async fn list(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> Result<HttpResponse, Problem> {
@@ -165,15 +170,15 @@ async fn list(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> R
 
 async fn show(
     app: Data<App>,
-    By(viewer, path): By<Viewer, Path<(WorkflowId, GoalId)>>,
+    By(viewer, (path, known)): By<Viewer, (Path<(WorkflowId, GoalId)>, IfNoneMatch)>,
 ) -> Result<HttpResponse, Problem> {
     let goal = goals::find(&app.db, &viewer.tenant, path.0, path.1).await?;
-    Ok(HttpResponse::Ok().json(goal))
+    Ok(known.answer(&goal))
 }
 
 async fn edit(
     app: Data<App>,
-    By(EditedBy(author), (path, Strict(body))): Edit<(WorkflowId, GoalId), EditBody>,
+    By(EditedBy(author), (Aimed(target), Strict(body))): EditVersion<(WorkflowId, GoalId), EditBody>,
 ) -> Result<HttpResponse, Problem> {
     let patch = GoalPatch {
         criteria: body.criteria.map(text),
@@ -182,14 +187,14 @@ async fn edit(
         position: position(body.position)?,
         status: body.status,
     };
-    let goal = goals::edit(&app.db, &author, path.0, path.1, patch).await?;
-    Ok(HttpResponse::Ok().json(goal))
+    let goal = goals::edit(&app.db, &author, target, patch).await?;
+    Ok(version::answer(StatusCode::OK, &goal))
 }
 
 async fn delete(
     app: Data<App>,
-    By(EditedBy(author), path): By<EditedBy, Path<(WorkflowId, GoalId)>>,
+    By(EditedBy(author), Aimed(target)): By<EditedBy, Aimed<(WorkflowId, GoalId)>>,
 ) -> Result<HttpResponse, Problem> {
-    goals::delete(&app.db, &author, path.0, path.1).await?;
+    goals::delete(&app.db, &author, target).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod callers;
 mod credentials;
+mod event_types;
 mod goals;
 mod listeners;
 mod references;
@@ -40,6 +41,7 @@ const ABOUT: About = About {
         ("workflows", "Workflows, and what makes their goals count."),
         ("goals", "The conditions that end an enrollment."),
         ("references", "The directory of what goals may point at."),
+        ("event types", "What events may be, and what their properties have to be."),
         ("listeners", "Which workflow waits for which type of event."),
         ("audit", "Who changed what and when."),
     ],
@@ -53,6 +55,7 @@ pub fn operations() -> Api {
         workflows::operations(),
         goals::operations(),
         references::operations(),
+        event_types::operations(),
         listeners::operations(),
         audit::operations(),
     ];

@@ -1,6 +1,7 @@
 //! `/workflows`: configuration of workflows, and what makes them live.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
 use domain::ids::WorkflowId;
 use domain::workflow::{GoalLogic, WorkflowStatus};
@@ -8,9 +9,9 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use web::openapi::{Demands, Operation, schema};
-use web::{Cursor, Listed, Page, Problem, Strict, Viewer};
+use web::{Cursor, IfNoneMatch, Listed, Page, Problem, Strict, Viewer, version};
 
-use super::callers::{By, Edit, EditedBy};
+use super::callers::{Aimed, By, EditVersion, EditedBy};
 use super::{App, name, place, without_nul};
 use crate::activation;
 use crate::store::workflows::{Content, Filter, Workflow};
@@ -69,6 +70,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .demands(Demands::Editor)
             .takes::<CreateBody>(true, &[any, two])
             .answers::<Workflow>(201, "The workflow.", workflow("draft"))
+            .tagged()
             .refuses(400, &["too_long"]),
         Operation::get("/api/v1/workflows", list)
             .named("listWorkflows", "workflows")
@@ -83,12 +85,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("getWorkflow", "workflows")
             .does("Show a workflow", "Without its goals, which have a list of their own.")
             .demands(Demands::Viewer)
-            .answers::<Workflow>(200, "The workflow.", workflow("active")),
+            .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .unless_known(),
         change(Operation::patch("/api/v1/workflows/{id}", edit))
             .named("updateWorkflow", "workflows")
             .does("Change a workflow", "Live or not. What is not given stays as it is.")
             .takes::<EditBody>(true, &[("all_goals", json!({"goal_logic": "all"}))])
             .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .if_match()
             .refuses(400, &["too_long"]),
         change(Operation::post("/api/v1/workflows/{id}/activate", activate))
             .named("activateWorkflow", "workflows")
@@ -101,6 +105,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 &[("from_now_on", json!({})), ("by_every_stored_event", json!({"catch_up": true}))],
             )
             .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .if_match()
             .refuses(400, &["invalid_goal_configuration"])
             .refuses(409, &["invalid_transition"]),
         change(Operation::post("/api/v1/workflows/{id}/pause", pause))
@@ -108,12 +113,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .does("Hold a workflow's actions back", "Its goals go on counting.")
             .takes::<Empty>(false, &[("nothing", json!({}))])
             .answers::<Workflow>(200, "The workflow.", workflow("paused"))
+            .if_match()
             .refuses(409, &["invalid_transition"]),
         change(Operation::post("/api/v1/workflows/{id}/deactivate", deactivate))
             .named("deactivateWorkflow", "workflows")
             .does("Stop a workflow", "No achievement is recorded after this was answered.")
             .takes::<Empty>(false, &[("nothing", json!({}))])
             .answers::<Workflow>(200, "The workflow.", workflow("inactive"))
+            .if_match()
             .refuses(409, &["invalid_transition"]),
     ]
 }
@@ -128,7 +135,7 @@ async fn create(
         allow_reentry: body.allow_reentry.unwrap_or_default(),
     };
     let workflow = workflows::create(&app.db, &author, content).await?;
-    Ok(HttpResponse::Created().json(workflow))
+    Ok(version::answer(StatusCode::CREATED, &workflow))
 }
 
 #[derive(Deserialize)]
@@ -152,45 +159,48 @@ async fn list(
     Ok(HttpResponse::Ok().json(listed))
 }
 
-async fn show(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> Result<HttpResponse, Problem> {
+async fn show(
+    app: Data<App>,
+    By(viewer, (id, known)): By<Viewer, (Path<WorkflowId>, IfNoneMatch)>,
+) -> Result<HttpResponse, Problem> {
     let workflow = workflows::find(&app.db, &viewer.tenant, *id).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    Ok(known.answer(&workflow))
 }
 
 async fn edit(
     app: Data<App>,
-    By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, EditBody>,
+    By(EditedBy(author), (Aimed(target), Strict(body))): EditVersion<WorkflowId, EditBody>,
 ) -> Result<HttpResponse, Problem> {
     let patch = WorkflowPatch {
         name: body.name.map(|text| name("name", text)).transpose()?,
         goal_logic: body.goal_logic,
         allow_reentry: body.allow_reentry,
     };
-    let workflow = workflows::edit(&app.db, &author, *id, patch).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = workflows::edit(&app.db, &author, target, patch).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
 
 async fn activate(
     app: Data<App>,
-    By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, ActivateBody>,
+    By(EditedBy(author), (Aimed(target), Strict(body))): EditVersion<WorkflowId, ActivateBody>,
 ) -> Result<HttpResponse, Problem> {
     let catch_up = body.catch_up.unwrap_or_default();
-    let workflow = activation::activate(&app.db, &app.metrics, &author, *id, catch_up).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = activation::activate(&app.db, &app.metrics, &author, target, catch_up).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
 
 async fn pause(
     app: Data<App>,
-    By(EditedBy(author), (id, _)): Edit<WorkflowId, Empty>,
+    By(EditedBy(author), (Aimed(target), _)): EditVersion<WorkflowId, Empty>,
 ) -> Result<HttpResponse, Problem> {
-    let workflow = activation::pause(&app.db, &author, *id).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = activation::pause(&app.db, &author, target).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
 
 async fn deactivate(
     app: Data<App>,
-    By(EditedBy(author), (id, _)): Edit<WorkflowId, Empty>,
+    By(EditedBy(author), (Aimed(target), _)): EditVersion<WorkflowId, Empty>,
 ) -> Result<HttpResponse, Problem> {
-    let workflow = activation::deactivate(&app.db, &author, *id).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = activation::deactivate(&app.db, &author, target).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
