@@ -8,6 +8,7 @@ mod report;
 mod rows;
 mod run;
 mod stand;
+mod statements;
 mod store;
 #[path = "../../domain/benches/workload/mod.rs"]
 mod workload;

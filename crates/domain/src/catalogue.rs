@@ -1,30 +1,22 @@
 //! The built-in event types: name, category, subject, schema, and which keys its schema names.
 
-/// Whom an event of a type is about; decides whether it needs a user, contact or session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// A contact of the CRM.
-    Contact,
-    /// An anonymous or hashed visitor.
-    User,
-    /// The tenant itself: no person is needed.
-    Tenant,
-    /// Nobody.
-    None,
+use crate::words::words;
+
+words! {
+    /// Whom an event of a type is about; decides whether it needs a user, contact or session.
+    pub enum Subject as "subject" {
+        /// A contact of the CRM.
+        Contact = "contact",
+        /// An anonymous or hashed visitor.
+        User = "user",
+        /// The tenant itself: no person is needed.
+        Tenant = "tenant",
+        /// Nobody.
+        None = "none",
+    }
 }
 
 impl Subject {
-    /// The stable word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Subject::Contact => "contact",
-            Subject::User => "user",
-            Subject::Tenant => "tenant",
-            Subject::None => "none",
-        }
-    }
-
     /// Whether an event of this subject must name a user, a contact or a session.
     #[must_use]
     pub const fn needs_person(self) -> bool {

@@ -27,6 +27,8 @@ pub struct TenantIntake {
     pub max_properties_bytes: usize,
     /// Keys the content hash of the ledger. 32 bytes.
     pub content_key: Vec<u8>,
+    /// How often its own event types have changed; 0: it never had one.
+    pub event_types_version: i64,
 }
 
 const FIND_API_KEY: &str = "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
@@ -72,7 +74,7 @@ fn stored_key(row: &Row) -> Result<StoredKey, Error> {
     })
 }
 
-const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, secret_hash \
+const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, event_types_version, secret_hash \
      FROM platform.v_write_tokens_v1 WHERE id = $1";
 
 /// The live write token with this public id.
@@ -84,14 +86,14 @@ pub async fn find_write_token(db: &Db, id: &str) -> Result<Option<WriteToken>, E
             let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else {
                 return Ok(None);
             };
-            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash: row.try_get(4)? }))
+            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash: row.try_get(5)? }))
         }) as BoxFuture<'_, Result<_, Error>>
     })
     .await
 }
 
-const FIND_TENANT: &str =
-    "SELECT tenant_id, taxonomy, max_properties_bytes, content_key FROM platform.v_tenants_v1 WHERE tenant_id = $1";
+const FIND_TENANT: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, event_types_version \
+     FROM platform.v_tenants_v1 WHERE tenant_id = $1";
 
 /// How a tenant named by a bus message takes events.
 pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantIntake>, Error> {
@@ -114,6 +116,7 @@ fn intake(row: &Row) -> Result<TenantIntake, Error> {
         max_properties_bytes: usize::try_from(max_properties_bytes)
             .map_err(|error| Error::Decode(error.to_string()))?,
         content_key: row.try_get(3)?,
+        event_types_version: row.try_get(4)?,
     })
 }
 

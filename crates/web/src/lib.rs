@@ -18,6 +18,7 @@ pub mod secret;
 mod server;
 mod settings;
 mod unread;
+pub mod version;
 
 pub use admin::AdminPort;
 pub use body::Strict;
@@ -33,3 +34,4 @@ pub use problem::Problem;
 pub use rate_limit::{RateLimit, RateLimitSettings};
 pub use server::{Bound, bind};
 pub use settings::HttpSettings;
+pub use version::{IfMatch, IfNoneMatch, Versioned};

@@ -8,7 +8,7 @@ use domain::outbox::NewMessage;
 use domain::workflow::WorkflowStatus;
 use pg::Db;
 
-use crate::change::{Author, Change, change, entry};
+use crate::change::{Author, Change, Target, change, entry};
 use crate::error::Error;
 use crate::goals::{check_currency, locked, missing_reference};
 use crate::metrics::Metrics;
@@ -22,12 +22,15 @@ pub async fn activate(
     db: &Db,
     metrics: &Metrics,
     author: &Author,
-    id: WorkflowId,
+    target: Target<WorkflowId>,
     catch_up: bool,
 ) -> Result<Workflow, Error> {
     let outcome = change(db, "activate_workflow", author, move |change| {
+        let target = target.clone();
         Box::pin(async move {
+            let id = target.id;
             let (before, goals_of) = locked(change, id).await?;
+            target.check(Some(&before))?;
             let Some(status) = before.status.activate()? else {
                 return Ok((before, false));
             };
@@ -48,10 +51,13 @@ pub async fn activate(
 }
 
 /// Holds the workflow's actions back; its goals go on counting.
-pub async fn pause(db: &Db, author: &Author, id: WorkflowId) -> Result<Workflow, Error> {
+pub async fn pause(db: &Db, author: &Author, target: Target<WorkflowId>) -> Result<Workflow, Error> {
     change(db, "pause_workflow", author, move |change| {
+        let target = target.clone();
         Box::pin(async move {
+            let id = target.id;
             let (before, _) = locked(change, id).await?;
+            target.check(Some(&before))?;
             let Some(status) = before.status.pause()? else {
                 return Ok(before);
             };
@@ -64,10 +70,13 @@ pub async fn pause(db: &Db, author: &Author, id: WorkflowId) -> Result<Workflow,
 }
 
 /// Ends all counting: no achievement of the workflow commits after this has.
-pub async fn deactivate(db: &Db, author: &Author, id: WorkflowId) -> Result<Workflow, Error> {
+pub async fn deactivate(db: &Db, author: &Author, target: Target<WorkflowId>) -> Result<Workflow, Error> {
     change(db, "deactivate_workflow", author, move |change| {
+        let target = target.clone();
         Box::pin(async move {
+            let id = target.id;
             let (before, _) = locked(change, id).await?;
+            target.check(Some(&before))?;
             let Some(status) = before.status.deactivate()? else {
                 return Ok(before);
             };

@@ -8,6 +8,7 @@ use domain::once::{Answered, Once};
 use domain::outbox::{BoxFuture, NewMessage};
 use pg::{Db, Scope, Tx};
 use serde::Serialize;
+use web::{IfMatch, Versioned};
 
 use crate::error::Error;
 use crate::store::audit::{self, NewEntry};
@@ -20,6 +21,21 @@ pub struct Author {
     /// `key:<id>`, `jwt:<subject>` or `bus:<message id>`, as the audit log names it.
     pub actor: String,
     pub traceparent: Option<String>,
+}
+
+/// What is to be changed, and of which versions.
+#[derive(Debug, Clone)]
+pub struct Target<I> {
+    pub id: I,
+    pub if_match: IfMatch,
+}
+
+impl<I> Target<I> {
+    /// Refuses to change another version than the caller has seen. `object` was read under the lock that its writers take.
+    pub fn check<T: Versioned>(&self, object: Option<&T>) -> Result<(), Error> {
+        let version = object.map(Versioned::version);
+        if self.if_match.allows(version) { Ok(()) } else { Err(Error::VersionConflict(version)) }
+    }
 }
 
 /// A change under way.

@@ -7,6 +7,7 @@ use domain::workflow::{InvalidTransition, MAX_GOALS};
 use web::Problem;
 
 use crate::credentials::MOST_LIVE_TOKENS;
+use crate::event_types::MOST_TYPES;
 
 /// Why something was not done. `code()` is stable: it is in the answer, the log and the metric.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,12 @@ pub enum Error {
     DuplicateGoal(GoalId),
     #[error("Invalid goal configuration: {reason}")]
     InvalidGoalConfiguration { goal: GoalId, reason: String },
+    #[error("{0} is built in, and as it is")]
+    BuiltinEventType(String),
+    #[error("a tenant has at most {MOST_TYPES} event types: delete one first")]
+    TooManyEventTypes,
+    #[error("another version is there")]
+    VersionConflict(Option<i32>),
     #[error("{}", .0.message)]
     Invalid(Fault),
     #[error("the key was used for another request")]
@@ -54,6 +61,9 @@ impl Error {
             Self::ReferenceNotFound { .. } => "reference_not_found",
             Self::DuplicateGoal(_) => "duplicate_goal",
             Self::InvalidGoalConfiguration { .. } => "invalid_goal_configuration",
+            Self::BuiltinEventType(_) => "builtin_event_type",
+            Self::TooManyEventTypes => "too_many_event_types",
+            Self::VersionConflict(_) => "version_conflict",
             Self::Invalid(fault) => fault.code,
             Self::KeyReused => pg::once::KEY_REUSED,
             Self::SecretAlreadyShown(_) => "secret_already_shown",
@@ -92,9 +102,12 @@ impl From<Error> for Problem {
         let (code, message) = (error.code(), error.to_string());
         match error {
             Error::NotFound => Self::not_found(),
+            Error::VersionConflict(version) => web::version::conflict(version),
             Error::TenantExists(_)
             | Error::TooManyLiveTokens
             | Error::CredentialTaken(_)
+            | Error::BuiltinEventType(_)
+            | Error::TooManyEventTypes
             | Error::InvalidTransition(_)
             | Error::KeyReused => Self::conflict(code, message),
             Error::SecretAlreadyShown(id) => Self::conflict(code, message).with_extra("id", id.into()),

@@ -14,7 +14,7 @@ use pg::{Db, Scope, Tx};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::change::{Author, Change, change, change_once, entry};
+use crate::change::{Author, Change, Target, change, change_once, entry};
 use crate::error::Error;
 use crate::store::directory::{self, Key};
 use crate::store::goals::{self, Content, Goal, NewGoal};
@@ -22,6 +22,9 @@ use crate::store::tenants;
 use crate::store::workflows::{self, Workflow};
 
 const OBJECT: &str = "goal";
+
+/// A goal of a workflow.
+pub type OfWorkflow = Target<(WorkflowId, GoalId)>;
 
 /// A goal to be made.
 #[derive(Debug, Clone)]
@@ -129,21 +132,18 @@ pub async fn list(db: &Db, tenant: &TenantId, workflow_id: WorkflowId) -> Result
 }
 
 /// Edits a goal, as its next version; events count by it from now on. What changes nothing makes no version.
-pub async fn edit(
-    db: &Db,
-    author: &Author,
-    workflow_id: WorkflowId,
-    id: GoalId,
-    patch: GoalPatch,
-) -> Result<Goal, Error> {
-    let patch = Arc::new(patch);
+pub async fn edit(db: &Db, author: &Author, target: OfWorkflow, patch: GoalPatch) -> Result<Goal, Error> {
+    let shared = Arc::new((target, patch));
     change(db, "edit_goal", author, move |change| {
-        let patch = Arc::clone(&patch);
+        let shared = Arc::clone(&shared);
         Box::pin(async move {
+            let (target, patch) = &*shared;
+            let (workflow_id, id) = target.id;
             let (workflow, goals_of) = locked(change, workflow_id).await?;
             let before = goals_of.iter().find(|goal| goal.id == id).ok_or(Error::NotFound)?;
+            target.check(Some(before))?;
             let old = before.content();
-            let new = edited(change, before, &old, &patch).await?;
+            let new = edited(change, before, &old, patch).await?;
             if new == old {
                 return Ok(before.clone());
             }
@@ -160,12 +160,15 @@ pub async fn edit(
 }
 
 /// Deletes a goal softly: it counts no longer, and its achievements stay.
-pub async fn delete(db: &Db, author: &Author, workflow_id: WorkflowId, id: GoalId) -> Result<(), Error> {
+pub async fn delete(db: &Db, author: &Author, target: OfWorkflow) -> Result<(), Error> {
     change(db, "delete_goal", author, move |change| {
+        let target = target.clone();
         Box::pin(async move {
+            let (workflow_id, id) = target.id;
             let (_, mut goals_of) = locked(change, workflow_id).await?;
             goals_of.retain(|goal| goal.id == id);
             let mut gone = goals_of.pop().ok_or(Error::NotFound)?;
+            target.check(Some(&gone))?;
             let before = gone.clone();
             (gone.version, gone.updated_at) = goals::delete(change.tx, change.tenant(), id).await?;
             change.record([entry("goal.deleted", (OBJECT, id.to_string()), Some(&before), None)?]);

@@ -9,6 +9,7 @@ use pg::{Db, Scope, Tx};
 
 use crate::change::{Author, change, entry};
 use crate::error::Error;
+use crate::retention::Retention;
 use crate::store::audit::NewEntry;
 use crate::store::tenants::{Settings, Tenant};
 use crate::store::{audit, epochs, tenants};
@@ -23,11 +24,19 @@ pub struct SettingsPatch {
     pub taxonomy: Option<String>,
     pub default_currency: Option<String>,
     pub max_properties_bytes: Option<i32>,
+    pub time_zone: Option<String>,
+    pub retention: Option<Retention>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { taxonomy: "open".to_owned(), default_currency: "USD".to_owned(), max_properties_bytes: 2_048 }
+        Self {
+            taxonomy: "open".to_owned(),
+            default_currency: "USD".to_owned(),
+            max_properties_bytes: 2_048,
+            time_zone: "UTC".to_owned(),
+            retention: Retention::default(),
+        }
     }
 }
 
@@ -45,6 +54,9 @@ impl SettingsPatch {
         if self.max_properties_bytes.is_some_and(|bytes| !MAX_PROPERTIES_BYTES.contains(&bytes)) {
             return refused("max_properties_bytes", "must be between 256 and 32768");
         }
+        if let Some(retention) = &self.retention {
+            retention.check().map_err(|fault| fault.within("retention"))?;
+        }
         Ok(self)
     }
 
@@ -54,6 +66,23 @@ impl SettingsPatch {
             taxonomy: or(&self.taxonomy, &settings.taxonomy),
             default_currency: or(&self.default_currency, &settings.default_currency),
             max_properties_bytes: self.max_properties_bytes.unwrap_or(settings.max_properties_bytes),
+            time_zone: or(&self.time_zone, &settings.time_zone),
+            retention: self.retention.clone().unwrap_or_else(|| settings.retention.clone()),
+        }
+    }
+
+    /// Checks what only the database knows.
+    async fn check_time_zone(&self, tx: &Tx) -> Result<(), Error> {
+        match &self.time_zone {
+            Some(name) if name.contains('\0') || !tenants::knows_time_zone(tx, name).await? => {
+                let fault = Fault::at(
+                    "time_zone",
+                    "invalid_value",
+                    "must be the IANA name of a time zone, such as Europe/Berlin",
+                );
+                Err(fault.within("settings").into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -73,6 +102,7 @@ pub async fn create(db: &Db, actor: &str, new: NewTenant, once: Once<Tenant>) ->
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let (actor, new, content_key) = &*shared;
+            new.settings.check_time_zone(tx).await?;
             let settings = new.settings.over(&Settings::default());
             let made = tenants::insert(tx, &new.tenant_id, new.name.as_deref(), &settings, content_key).await?;
             let Some(tenant) = made else {
@@ -141,6 +171,7 @@ pub async fn edit(db: &Db, author: &Author, patch: TenantPatch) -> Result<Tenant
         let patch = Arc::clone(&patch);
         Box::pin(async move {
             let tenant = change.tenant();
+            patch.settings.check_time_zone(change.tx).await?;
             tenants::lock(change.tx, tenant).await?;
             let before = tenants::find(change.tx, tenant).await?.ok_or(Error::NotFound)?;
             let name = patch.name.clone().unwrap_or_else(|| before.name.clone());

@@ -9,7 +9,7 @@ use pg::{Db, Scope};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::change::{Author, change, change_once, entry};
+use crate::change::{Author, Target, change, change_once, entry};
 use crate::error::Error;
 use crate::store::workflows::{self, Content, Filter, Workflow};
 
@@ -70,13 +70,21 @@ pub struct WorkflowPatch {
 }
 
 /// Edits a workflow, live or not.
-pub async fn edit(db: &Db, author: &Author, id: WorkflowId, patch: WorkflowPatch) -> Result<Workflow, Error> {
-    let patch = Arc::new(patch);
+pub async fn edit(
+    db: &Db,
+    author: &Author,
+    target: Target<WorkflowId>,
+    patch: WorkflowPatch,
+) -> Result<Workflow, Error> {
+    let shared = Arc::new((target, patch));
     change(db, "edit_workflow", author, move |change| {
-        let patch = Arc::clone(&patch);
+        let shared = Arc::clone(&shared);
         Box::pin(async move {
+            let (target, patch) = &*shared;
+            let id = target.id;
             workflows::lock(change.tx, change.tenant(), id).await?;
             let before = workflows::find(change.tx, change.tenant(), id).await?.ok_or(Error::NotFound)?;
+            target.check(Some(&before))?;
             let content = Content {
                 name: patch.name.clone().unwrap_or_else(|| before.name.clone()),
                 goal_logic: patch.goal_logic.unwrap_or(before.goal_logic),

@@ -30,6 +30,8 @@ pub enum Verdict {
     Duplicate,
     /// Not stored, and never will be.
     Rejected(Fault),
+    /// Sampled out: not stored, for good.
+    Limited,
     /// Not stored; sending it again may store it.
     Retry,
     /// Perhaps stored; only sending it again tells.
@@ -153,6 +155,7 @@ mod tests {
                 Verdict::Accepted => "accepted".to_owned(),
                 Verdict::Duplicate => "duplicate".to_owned(),
                 Verdict::Rejected(fault) => fault.code.to_owned(),
+                Verdict::Limited => "limited".to_owned(),
                 Verdict::Retry => "retry".to_owned(),
                 Verdict::Unavailable => "unavailable".to_owned(),
             };

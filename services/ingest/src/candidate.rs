@@ -28,6 +28,8 @@ pub struct Candidate {
     pub properties: Json,
     pub context: Option<Json>,
     pub content_hash: ContentHash,
+    /// At what rate its type is sampled; none where all are kept.
+    pub sampling_rate: Option<f32>,
     /// W3C trace context of the request; none for most.
     pub traceparent: Option<Arc<str>>,
 }
@@ -49,6 +51,7 @@ impl Candidate {
             session_id: event.session_id,
             properties: event.properties,
             context: event.context,
+            sampling_rate: None,
             traceparent: None,
         }
     }
@@ -91,6 +94,7 @@ pub fn sample(tenant: &str, id: u8, content: u8) -> Candidate {
         properties: Json::object([("content", Json::from(i64::from(content)))]),
         context: None,
         content_hash: [content; 16],
+        sampling_rate: None,
         traceparent: None,
     }
 }

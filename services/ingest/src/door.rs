@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::event::{Admission, Defaults, Event, Reject, Taxonomy};
 use domain::ids::{EventId, TenantId};
+use pg::credentials::TenantIntake;
 use time::OffsetDateTime;
 use tracing::Instrument;
 
@@ -14,6 +15,7 @@ use crate::candidate::{Candidate, ContentKey};
 use crate::error::Error;
 use crate::intake::{Intake, Room};
 use crate::metrics::Metrics;
+use crate::own_types::{OwnTypes, keeps};
 use crate::schemas::Schemas;
 
 /// How a tenant takes events.
@@ -23,12 +25,12 @@ pub struct Tenant {
     pub taxonomy: Taxonomy,
     pub max_properties_bytes: usize,
     pub content_key: ContentKey,
+    pub own_types: Arc<OwnTypes>,
 }
 
-impl TryFrom<pg::credentials::TenantIntake> for Tenant {
-    type Error = pg::Error;
-
-    fn try_from(stored: pg::credentials::TenantIntake) -> Result<Self, pg::Error> {
+impl Tenant {
+    /// As it is stored, with the event types that it added.
+    pub fn new(stored: TenantIntake, own_types: Arc<OwnTypes>) -> Result<Self, pg::Error> {
         let unreadable = |what: &str| pg::Error::Decode(format!("{what} of tenant {}", stored.tenant_id));
         let taxonomy = match stored.taxonomy.as_str() {
             "open" => Taxonomy::Open,
@@ -37,7 +39,7 @@ impl TryFrom<pg::credentials::TenantIntake> for Tenant {
         };
         let content_key = ContentKey::new(&stored.content_key).ok_or_else(|| unreadable("content_key"))?;
         let (tenant_id, max_properties_bytes) = (stored.tenant_id, stored.max_properties_bytes);
-        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key })
+        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key, own_types })
     }
 }
 
@@ -95,17 +97,24 @@ impl Door {
         let admission = Admission {
             tenant: &tenant.tenant_id,
             taxonomy: tenant.taxonomy,
-            own_types: &(),
+            own_types: &*tenant.own_types,
             max_properties_bytes: tenant.max_properties_bytes,
             defaults,
         };
         let mut admitted = Admitted::default();
         for raw in raw_events {
-            match self.check(raw, &admission) {
+            match self.check(raw, &admission, &tenant.own_types) {
                 Ok(event) => {
+                    let sampling_rate = tenant.own_types.sampling_rate(&event.event_name);
+                    if sampling_rate.is_some_and(|rate| !keeps(rate, &tenant.tenant_id, &event)) {
+                        self.metrics.limited(1);
+                        admitted.slots.push((Some(event.event_id), Some(Verdict::Limited)));
+                        continue;
+                    }
                     admitted.slots.push((Some(event.event_id), None));
                     let key = &tenant.content_key;
-                    admitted.candidates.push(Candidate::new(tenant.tenant_id.clone(), event, sent_at, key));
+                    let candidate = Candidate::new(tenant.tenant_id.clone(), event, sent_at, key);
+                    admitted.candidates.push(Candidate { sampling_rate, ..candidate });
                 }
                 Err(Reject { event_id, fault }) => {
                     self.metrics.rejected(fault.code, 1);
@@ -117,9 +126,9 @@ impl Door {
         admitted
     }
 
-    fn check(&self, raw: &str, admission: &Admission<'_>) -> Result<Event, Reject> {
+    fn check(&self, raw: &str, admission: &Admission<'_>, own_types: &OwnTypes) -> Result<Event, Reject> {
         let event = Event::parse(raw, admission)?;
-        let checked = self.schemas.check(&event.event_name, &event.properties);
+        let checked = self.schemas.check(&event.event_name, &event.properties).and_then(|()| own_types.check(&event));
         checked.map_err(|fault| Reject { event_id: Some(event.event_id), fault })?;
         Ok(event)
     }

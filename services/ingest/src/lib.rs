@@ -12,6 +12,7 @@ mod door;
 mod error;
 mod intake;
 mod metrics;
+mod own_types;
 mod partitions;
 mod schemas;
 mod senders;

@@ -1,4 +1,4 @@
-//! What the service counts. For every tenant and in sum: received = stored + duplicate + rejected + retry.
+//! What the service counts. For every tenant and in sum: received = stored + duplicate + rejected + limited + retry.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,6 +15,7 @@ pub struct Metrics {
     stored: Counter<u64>,
     duplicate: Counter<u64>,
     rejected: Counter<u64>,
+    limited: Counter<u64>,
     retry: Counter<u64>,
     batch_events: Histogram<u64>,
     commit_duration: Histogram<f64>,
@@ -30,6 +31,7 @@ impl Metrics {
             stored: counter("ingest.events.stored", "Events stored"),
             duplicate: counter("ingest.events.duplicate", "Events that were stored already"),
             rejected: counter("ingest.events.rejected", "Events rejected for good, by code"),
+            limited: counter("ingest.events.limited", "Events sampled out"),
             retry: counter("ingest.events.retry", "Events whose sender has to send them again"),
             batch_events: meter.u64_histogram("ingest.batch.events").with_description("Events of one batch").build(),
             commit_duration: meter
@@ -39,7 +41,7 @@ impl Metrics {
                 .build(),
         };
         // There from the start: what has not happened is 0.
-        for counter in [&metrics.received, &metrics.stored, &metrics.duplicate, &metrics.retry] {
+        for counter in [&metrics.received, &metrics.stored, &metrics.duplicate, &metrics.limited, &metrics.retry] {
             counter.add(0, &[]);
         }
         metrics
@@ -55,6 +57,11 @@ impl Metrics {
         self.rejected.add(count(events), &[KeyValue::new("code", code)]);
     }
 
+    /// Events were sampled out at the door.
+    pub fn limited(&self, events: usize) {
+        self.limited.add(count(events), &[]);
+    }
+
     /// Events were turned away unstored.
     pub fn turned_away(&self, events: usize) {
         self.retry.add(count(events), &[]);
@@ -62,18 +69,20 @@ impl Metrics {
 
     /// What became of the events of a batch.
     pub fn verdicts<'a>(&self, verdicts: impl Iterator<Item = &'a Verdict>) {
-        let (mut stored, mut duplicate, mut retry) = (0, 0, 0);
+        let (mut stored, mut duplicate, mut limited, mut retry) = (0, 0, 0, 0);
         let mut rejected: HashMap<&'static str, usize> = HashMap::new();
         for verdict in verdicts {
             match verdict {
                 Verdict::Accepted => stored += 1,
                 Verdict::Duplicate => duplicate += 1,
+                Verdict::Limited => limited += 1,
                 Verdict::Rejected(fault) => *rejected.entry(fault.code).or_default() += 1,
                 Verdict::Retry | Verdict::Unavailable => retry += 1,
             }
         }
         self.stored.add(stored, &[]);
         self.duplicate.add(duplicate, &[]);
+        self.limited.add(limited, &[]);
         self.retry.add(retry, &[]);
         for (code, events) in rejected {
             self.rejected(code, events);

@@ -1,5 +1,5 @@
-//! The schemas of the built-in event types, compiled once. Only the verdict comes from here: what
-//! is stored is the text that was sent.
+//! The schemas of event types, compiled: the built-in ones once, a tenant's own when they have changed. Only the verdict comes
+//! from here: what is stored is the text that was sent.
 
 use std::collections::HashMap;
 
@@ -7,34 +7,51 @@ use domain::catalogue;
 use domain::fault::Fault;
 use domain::json::Json;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Number, Value};
 
-/// Validators by event name.
-pub struct Schemas(HashMap<&'static str, Validator>);
+/// Most memory of one compiled pattern: goals takes no pattern that needs more.
+const MAX_COMPILED_BYTES: usize = 262_144;
+
+/// Those of the built-in types, by event name.
+pub struct Schemas(HashMap<&'static str, Schema>);
 
 impl Schemas {
     /// Compiles the whole catalogue.
     pub fn compile() -> anyhow::Result<Self> {
         let compiled = catalogue::all().iter().map(|event_type| {
-            let schema: Value = serde_json::from_str(event_type.schema)?;
-            let validator = jsonschema::options()
-                .with_draft(jsonschema::Draft::Draft202012)
-                .should_validate_formats(true)
-                .build(&schema)
-                .map_err(|error| anyhow::anyhow!("schema of {}: {error}", event_type.name))?;
-            Ok((event_type.name, validator))
+            let schema = Schema::compile(event_type.schema);
+            Ok((event_type.name, schema.map_err(|error| anyhow::anyhow!("schema of {}: {error}", event_type.name))?))
         });
         compiled.collect::<anyhow::Result<_>>().map(Self)
     }
 
     /// Whether these properties are what their type wants. Names without a schema may bring anything.
     pub fn check(&self, event_name: &str, properties: &Json) -> Result<(), Fault> {
-        let Some(validator) = self.0.get(event_name) else {
-            return Ok(());
-        };
+        self.0.get(event_name).map_or(Ok(()), |schema| schema.check(properties))
+    }
+}
+
+/// One schema.
+pub struct Schema(Validator);
+
+impl Schema {
+    /// Compiles it. Patterns are matched in linear time, and nothing is fetched.
+    pub fn compile(text: &str) -> anyhow::Result<Self> {
+        let schema: Value = serde_json::from_str(text)?;
+        let built = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            .with_pattern_options(PatternOptions::regex().size_limit(MAX_COMPILED_BYTES))
+            .offline()
+            .build(&schema);
+        Ok(Self(built.map_err(|error| anyhow::anyhow!("{error}"))?))
+    }
+
+    /// Whether these properties are what it wants.
+    pub fn check(&self, properties: &Json) -> Result<(), Fault> {
         let instance = approximate(properties);
-        validator.validate(&instance).map_err(|error| fault(&error).within("properties"))
+        self.0.validate(&instance).map_err(|error| fault(&error).within("properties"))
     }
 }
 

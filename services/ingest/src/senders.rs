@@ -6,12 +6,13 @@ use std::sync::Arc;
 use domain::ids::TenantId;
 use domain::outbox::BoxError;
 use pg::Db;
-use pg::credentials::{find_tenant, find_write_token};
+use pg::credentials::{TenantIntake, find_tenant, find_write_token};
 use web::LookupLimits;
 use web::secret::{Prefix, Presented, verify};
 
 use crate::door::Tenant;
 use crate::error::Error;
+use crate::own_types::Memory;
 use crate::settings::Lookup;
 
 /// The senders of this process.
@@ -37,7 +38,8 @@ impl Senders {
         };
         // A tenant is asked for by messages that die without it: one that was just made must be found.
         let of_tenants = LookupLimits { missed: 0, ..limits };
-        let (for_tokens, for_tenants) = (db.clone(), db.clone());
+        let types = Memory::new(db);
+        let (for_tokens, for_tenants) = ((db.clone(), types.clone()), (db.clone(), types));
         Self {
             tokens: web::Lookup::new(limits, move |id| Box::pin(token(for_tokens.clone(), id))),
             tenants: web::Lookup::new(of_tenants, move |id| Box::pin(tenant(for_tenants.clone(), id))),
@@ -63,17 +65,23 @@ impl Senders {
     }
 }
 
-async fn token(db: Db, id: String) -> Result<Option<Arc<Token>>, BoxError> {
+async fn token((db, types): (Db, Memory), id: String) -> Result<Option<Arc<Token>>, BoxError> {
     let Some(found) = find_write_token(&db, &id).await? else {
         return Ok(None);
     };
-    let tenant = Arc::new(Tenant::try_from(found.tenant)?);
+    let tenant = Arc::new(with_types(&types, found.tenant).await?);
     Ok(Some(Arc::new(Token { secret_hash: found.secret_hash, tenant })))
 }
 
-async fn tenant(db: Db, id: String) -> Result<Option<Arc<Tenant>>, BoxError> {
+async fn tenant((db, types): (Db, Memory), id: String) -> Result<Option<Arc<Tenant>>, BoxError> {
     let Some(found) = find_tenant(&db, &TenantId::parse(&id)?).await? else {
         return Ok(None);
     };
-    Ok(Some(Arc::new(Tenant::try_from(found)?)))
+    Ok(Some(Arc::new(with_types(&types, found).await?)))
+}
+
+/// Its own types come with the tenant, so no request waits for them but the one that looks the tenant up.
+async fn with_types(types: &Memory, found: TenantIntake) -> Result<Tenant, pg::Error> {
+    let own_types = types.of(&found.tenant_id, found.event_types_version).await?;
+    Tenant::new(found, own_types)
 }

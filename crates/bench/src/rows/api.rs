@@ -18,6 +18,7 @@ use crate::Times;
 use crate::report::Row;
 use crate::run::{Shape, run};
 use crate::stand::Stand;
+use crate::statements::Statements;
 use crate::store;
 
 const BACKGROUND: f64 = 1_000.0;
@@ -35,6 +36,7 @@ pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     store::prepare(&stand.database, stand.tenants(1), scenario).await?;
     let shape = Shape::new(scenario, Pace::Open { events_per_second: BACKGROUND }, lasts).matching(5);
     let mut caller = Caller::new(stand)?;
+    let before = caller.statements(stand).await?;
     let calls = async {
         let began = Instant::now();
         let mut round = 0;
@@ -48,6 +50,7 @@ pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let (outcome, calls) = tokio::join!(run(stand, &shape), calls);
     calls?;
     let not_asked = caller.not_asked().await?;
+    let statements = caller.statements(stand).await?.since(&before);
     let outcome = outcome?;
     row.faults.extend(outcome.faults);
     let events = Percentiles::from(&outcome.sending.latency);
@@ -62,11 +65,17 @@ pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     if let Some((route, worst, _)) = each.first() {
         row.at_most(format!("the slowest of {all} routes, p95 ({route})"), worst.p95_ms, "ms", 20.0);
     }
+    let statements = statements.p95_ms();
+    if let Some((transaction, worst, _)) = statements.iter().max_by(|a, b| a.1.total_cmp(&b.1)) {
+        row.at_most(format!("the slowest statement, p95 (in {transaction})"), *worst, "ms", 5.0);
+    }
     for route in not_asked {
         row.at_most(format!("asked for nothing: {route}"), 1.0, "route", 0.0);
     }
     let told = |(route, of, count): (String, Percentiles, u64)| (route, json!({"calls": count, "ms": of}));
     row.details = Value::Object(each.into_iter().map(told).collect());
+    let told = |(name, ms, count): &(&str, f64, f64)| ((*name).to_owned(), json!({"statements": count, "p95_ms": ms}));
+    row.details["statements by transaction"] = Value::Object(statements.iter().map(told).collect());
     Ok(row)
 }
 
@@ -150,6 +159,12 @@ impl<'s> Caller<'s> {
         Ok(())
     }
 
+    /// What the services have said of their statements so far.
+    async fn statements(&self, stand: &Stand) -> anyhow::Result<Statements> {
+        let services = &stand.place.services;
+        Statements::read(&self.http, &[&services.goals.admin_url, &services.evaluator.admin_url]).await
+    }
+
     /// What the documents of goals and the evaluator have, `simulate` apart, and was not asked for.
     async fn not_asked(&self) -> anyhow::Result<Vec<String>> {
         let mut missing = Vec::new();
@@ -218,6 +233,12 @@ impl<'s> Caller<'s> {
         self.ask((Method::PUT, "/references/product/{}", &[&product]), Some(json!({"name": "A product"}))).await?;
         self.ask((Method::GET, "/references/product/{}", &[&product]), None).await?;
         self.ask((Method::GET, "/references?kind=product&limit=50", &[]), None).await?;
+        let event_type = format!("api.n{number}");
+        let schema = json!({"schema": {"type": "object", "properties": {"grade": {"type": "integer"}}}});
+        self.ask((Method::PUT, "/event-types/{}", &[&event_type]), Some(schema)).await?;
+        self.ask((Method::GET, "/event-types/{}", &[&event_type]), None).await?;
+        self.ask((Method::GET, "/event-types?limit=50", &[]), None).await?;
+        self.ask((Method::DELETE, "/event-types/{}", &[&event_type]), None).await?;
         let goal = json!({"goal_type": "purchase_made", "criteria": {"product_ids": [product]}});
         let made = self.ask((Method::POST, "/workflows/{}/goals", &one), Some(goal)).await?;
         let goal = text(&made, "id")?;

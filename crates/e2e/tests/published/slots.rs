@@ -8,12 +8,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// What has ids in paths: the word before the id.
-const IN_PATHS: [&str; 7] = ["tenants", "api-keys", "write-tokens", "workflows", "goals", "enrollments", "actions"];
+const IN_PATHS: [&str; 8] =
+    ["tenants", "api-keys", "write-tokens", "workflows", "goals", "event-types", "enrollments", "actions"];
 /// Parameters of queries that are ids, and of what.
 const IN_QUERIES: [(&str, &str); 4] =
     [("contact_id", "contact"), ("object_id", "workflows"), ("tenant_id", "tenants"), ("cursor", "cursor")];
 /// Those that are none.
-const NO_IDS: [&str; 15] = [
+const NO_IDS: [&str; 16] = [
     "limit",
     "status",
     "from",
@@ -29,6 +30,7 @@ const NO_IDS: [&str; 15] = [
     "queue",
     "code",
     "payload",
+    "builtin",
 ];
 
 /// Ids by what they are of.

@@ -53,7 +53,7 @@ impl World {
         ask_as(dev, secret, (service, Method::POST, path), body).await
     }
 
-    /// The directory, an active workflow with two goals, and a draft without any.
+    /// The directory, event types, an active workflow with two goals, and a draft without any.
     async fn configure(&mut self, dev: &Dev, mark: &str) {
         let mut items = Vec::new();
         for kind in KINDS {
@@ -64,6 +64,12 @@ impl World {
         }
         let request = ("goals", Method::PUT, "/api/v1/references");
         ask_as(dev, &self.tenant.admin, request, json!({"items": items})).await;
+        for name in [format!("course.{mark}"), format!("course.{mark}.too")] {
+            let path = format!("/api/v1/event-types/{name}");
+            let request = ("goals", Method::PUT, path.as_str());
+            ask_as(dev, &self.tenant.admin, request, json!({"schema": {"type": "object"}})).await;
+        }
+        self.ids.put("event-types", &format!("course.{mark}"));
         for (of, name) in [("draft", "Draft"), ("workflows", "Live")] {
             let workflow = self.post(dev, "goals", "/api/v1/workflows", json!({"name": name})).await;
             self.ids.put(of, text(&workflow, "id"));

@@ -11,7 +11,7 @@ use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, Param
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{ContentBuilder, RefOr, Required, Response, ResponseBuilder, Schema};
 
-use super::problems::{Problems, STRICT_BODY, replayed, request_id};
+use super::problems::{Problems, STRICT_BODY, entity_tag, replayed, request_id};
 use super::{Demands, schema};
 use crate::paging::{DEFAULT_LIMIT, MAX_LIMIT};
 
@@ -150,6 +150,34 @@ impl Operation {
             schema::text(),
             "Where to go on: the `next_cursor` of the page before.",
         )
+    }
+
+    /// Shows or makes an object that is kept in versions: successful answers so far have its `ETag`.
+    #[must_use]
+    pub fn tagged(mut self) -> Self {
+        for (_, response) in self.answers.iter_mut().filter(|(status, _)| matches!(status, 200 | 201)) {
+            response.headers.insert("ETag".to_owned(), entity_tag().into());
+        }
+        self
+    }
+
+    /// Shows such an object, to a client that may have it: `If-None-Match`.
+    #[must_use]
+    pub fn unless_known(self) -> Self {
+        let what = "Entity tags of what the client has, or `*`.";
+        let unchanged = ResponseBuilder::new().description("The client has it.").header("ETag", entity_tag());
+        self.tagged()
+            .parameter(ParameterIn::Header, "If-None-Match", schema::text().into(), what)
+            .answers_with(304, unchanged)
+    }
+
+    /// Changes such an object, if it still is what the client has seen: `If-Match`.
+    #[must_use]
+    pub fn if_match(mut self) -> Self {
+        let what = "Entity tags of which one has to be the object's, or `*`. Without it the change is made of whatever is there.";
+        self.problems.add(400, &["invalid_if_match"]);
+        self.problems.add(412, &["version_conflict"]);
+        self.tagged().parameter(ParameterIn::Header, "If-Match", schema::text().into(), what)
     }
 
     fn parameter(mut self, place: ParameterIn, name: &'static str, schema: Schema, what: &'static str) -> Self {

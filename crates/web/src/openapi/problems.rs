@@ -99,6 +99,9 @@ fn response(status: u16, codes: &BTreeSet<&'static str>) -> Response {
         let challenge = HeaderBuilder::new().schema(Some(schema::text())).description(Some("The scheme to use."));
         response = response.header("WWW-Authenticate", challenge.build());
     }
+    if status == 412 {
+        response = response.header("ETag", entity_tag());
+    }
     if matches!(status, 429 | 503) {
         let seconds = HeaderBuilder::new().schema(Some(schema::count())).description(Some("Seconds to wait."));
         response = response.header("Retry-After", seconds.build());
@@ -116,6 +119,11 @@ pub(super) fn request_id() -> utoipa::openapi::Header {
 pub(super) fn replayed() -> utoipa::openapi::Header {
     let what = "`true` if this is the answer of then to the same request.";
     HeaderBuilder::new().schema(Some(schema::text())).description(Some(what)).build()
+}
+
+/// The header with the version of an object.
+pub(super) fn entity_tag() -> utoipa::openapi::Header {
+    HeaderBuilder::new().schema(Some(schema::text())).description(Some("The object's version, in quotes.")).build()
 }
 
 fn title(status: u16) -> &'static str {

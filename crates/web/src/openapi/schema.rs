@@ -1,6 +1,7 @@
 //! Schemas of the types of `domain`, which knows nothing of HTTP, and of what else stands in many documents.
 
 use domain::action::ActionStatus;
+use domain::catalogue::Subject;
 use domain::credential::Role;
 use domain::dead_letter::Schema as DeadLetterSchema;
 use domain::enrollment::{EnrollmentStatus, ExitReason};
@@ -99,6 +100,8 @@ vocabulary! {
     reason = Reason;
     /// The kinds of reference.
     reference_kind = ReferenceKind;
+    /// Whom an event of a type is about.
+    subject = Subject;
     /// Where a workflow stands.
     workflow_status = WorkflowStatus;
     /// Where an enrollment stands.

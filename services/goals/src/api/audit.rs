@@ -2,8 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
+use domain::fault::Fault;
+use domain::time_format;
 use serde::Deserialize;
 use serde_json::json;
+use time::OffsetDateTime;
 use web::openapi::{Demands, Operation, schema};
 use web::{Cursor, Listed, Page, Problem, Viewer};
 
@@ -25,9 +28,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .asks("actor", schema::text(), "Only what this actor did.")
             .asks("action", schema::text(), "Only what was done so, as `goal.updated`.")
             .asks("object_type", schema::text(), "Only of objects of this type, as `goal`.")
+            .asks("from", schema::moment(), "Done at or after.")
+            .asks("to", schema::moment(), "Done before.")
             .paged()
             .lists::<Entry>("Entries.", entry)
-            .refuses(400, &["nul_character"]),
+            .refuses(400, &["invalid_timestamp", "nul_character"]),
     ]
 }
 
@@ -37,6 +42,12 @@ pub(super) struct ListQuery {
     actor: Option<String>,
     action: Option<String>,
     object_type: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+fn moment(key: &str, text: Option<String>) -> Result<Option<OffsetDateTime>, Fault> {
+    text.map(|text| time_format::parse(&text)).transpose().map_err(|fault| fault.within(key))
 }
 
 async fn list(
@@ -49,6 +60,8 @@ async fn list(
         actor: without_nul("actor", asked.actor)?,
         action: without_nul("action", asked.action)?,
         object_type: without_nul("object_type", asked.object_type)?,
+        from: moment("from", asked.from)?,
+        to: moment("to", asked.to)?,
     };
     let below: i64 = page.cursor.as_ref().map(Cursor::id).transpose()?.unwrap_or(i64::MAX);
     let fetched = audit::list(&app.db, &viewer.tenant, filter, below, page.fetch()).await?;

@@ -6,11 +6,12 @@ use actix_web::dev::Payload;
 use actix_web::web::{Data, Path};
 use actix_web::{Error, FromRequest, HttpRequest};
 use domain::ids::TenantId;
+use serde::de::DeserializeOwned;
 pub(super) use web::By;
-use web::{Caller, Editor, Keyed, Problem, Role, Strict, access::traceparent};
+use web::{Caller, Editor, IfMatch, Keyed, Problem, Role, Strict, access::traceparent};
 
 use super::App;
-use crate::change::Author;
+use crate::change::{Author, Target};
 use crate::tenants;
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
@@ -20,6 +21,22 @@ pub(super) type Edit<P, B> = By<EditedBy, (Path<P>, Strict<B>)>;
 
 /// The same for what makes something of it, once for each `Idempotency-Key`.
 pub(super) type Make<P, B> = By<EditedBy, (Path<P>, Keyed<B>)>;
+
+/// What a change of an object that is kept in versions wants: an editor, the object's path with `If-Match`, the body.
+pub(super) type EditVersion<P, B> = By<EditedBy, (Aimed<P>, Strict<B>)>;
+
+/// The object's path, and which versions of it may be changed.
+pub(super) struct Aimed<P>(pub Target<P>);
+
+impl<P: DeserializeOwned + 'static> FromRequest for Aimed<P> {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (id, if_match) = (Path::<P>::from_request(request, payload), IfMatch::from_request(request, payload));
+        Box::pin(async move { Ok(Self(Target { id: id.await?.into_inner(), if_match: if_match.await? })) })
+    }
+}
 
 /// Demands at least the role `editor` in a tenant.
 pub(super) struct EditedBy(pub Author);

@@ -1,6 +1,7 @@
 //! `/workflows/{id}/goals`: the conditions that end an enrollment.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use domain::fault::Fault;
 use domain::goal::{Criteria, GoalStatus, GoalType, OnEnroll, Within};
@@ -11,11 +12,10 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use web::once::answered;
 use web::openapi::{CRITERIA, Demands, EXACT_JSON, Operation, schema};
-use web::{Keyed, Listed, Problem, Strict, Viewer};
+use web::{IfNoneMatch, Keyed, Listed, Problem, Strict, Viewer, version};
 
-use super::callers::{By, Edit, EditedBy, Make};
+use super::callers::{Aimed, By, EditVersion, EditedBy, Make};
 use super::{App, given, made};
 use crate::goals::{self, Draft, GoalPatch};
 use crate::store::goals::Goal;
@@ -91,6 +91,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .once()
             .takes::<CreateBody>(true, &examples)
             .answers::<Goal>(201, "The goal.", goal())
+            .tagged()
             .refuses(400, &CRITERIA)
             .refuses(400, &EXACT_JSON)
             .refuses(400, &["max_goals_exceeded", "reference_not_found", "unknown_goal_type"])
@@ -102,9 +103,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .lists::<Goal>("Goals.", goal()),
         of_goal(Operation::get("/api/v1/workflows/{id}/goals/{goal_id}", show))
             .named("getGoal", "goals")
-            .does("Show a goal", "As it is now.")
+            .does("Show a goal", "As it is now. An activation moves `effective_from` without making a version.")
             .demands(Demands::Viewer)
-            .answers::<Goal>(200, "The goal.", goal()),
+            .answers::<Goal>(200, "The goal.", goal())
+            .unless_known(),
         of_goal(Operation::patch("/api/v1/workflows/{id}/goals/{goal_id}", edit))
             .named("updateGoal", "goals")
             .does("Change a goal", "As its next version, by which events count from now on. Its type stays.")
@@ -114,6 +116,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 &[("switched_off", json!({"status": "inactive"})), ("no_window", json!({"within": null}))],
             )
             .answers::<Goal>(200, "The goal.", goal())
+            .if_match()
             .refuses(400, &CRITERIA)
             .refuses(400, &EXACT_JSON)
             .refuses(400, &["reference_not_found"])
@@ -122,7 +125,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("deleteGoal", "goals")
             .does("Delete a goal", "It counts no longer. Its achievements stay.")
             .demands(Demands::Editor)
-            .answers_nothing("It is gone."),
+            .answers_nothing("It is gone.")
+            .if_match(),
     ]
 }
 
@@ -159,7 +163,7 @@ async fn create(
     };
     let once = Asked::over_http(Some(&author.tenant), key).answering(made);
     let outcome = goals::create(&app.db, &author, *id, draft, once).await?;
-    Ok(answered(&outcome, made))
+    Ok(version::answered(&outcome, made))
 }
 
 async fn list(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> Result<HttpResponse, Problem> {
@@ -169,15 +173,15 @@ async fn list(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> R
 
 async fn show(
     app: Data<App>,
-    By(viewer, path): By<Viewer, Path<(WorkflowId, GoalId)>>,
+    By(viewer, (path, known)): By<Viewer, (Path<(WorkflowId, GoalId)>, IfNoneMatch)>,
 ) -> Result<HttpResponse, Problem> {
     let goal = goals::find(&app.db, &viewer.tenant, path.0, path.1).await?;
-    Ok(HttpResponse::Ok().json(goal))
+    Ok(known.answer(&goal))
 }
 
 async fn edit(
     app: Data<App>,
-    By(EditedBy(author), (path, Strict(body))): Edit<(WorkflowId, GoalId), EditBody>,
+    By(EditedBy(author), (Aimed(target), Strict(body))): EditVersion<(WorkflowId, GoalId), EditBody>,
 ) -> Result<HttpResponse, Problem> {
     let patch = GoalPatch {
         criteria: body.criteria.map(text),
@@ -186,14 +190,14 @@ async fn edit(
         position: position(body.position)?,
         status: body.status,
     };
-    let goal = goals::edit(&app.db, &author, path.0, path.1, patch).await?;
-    Ok(HttpResponse::Ok().json(goal))
+    let goal = goals::edit(&app.db, &author, target, patch).await?;
+    Ok(version::answer(StatusCode::OK, &goal))
 }
 
 async fn delete(
     app: Data<App>,
-    By(EditedBy(author), path): By<EditedBy, Path<(WorkflowId, GoalId)>>,
+    By(EditedBy(author), Aimed(target)): By<EditedBy, Aimed<(WorkflowId, GoalId)>>,
 ) -> Result<HttpResponse, Problem> {
-    goals::delete(&app.db, &author, path.0, path.1).await?;
+    goals::delete(&app.db, &author, target).await?;
     Ok(HttpResponse::NoContent().finish())
 }

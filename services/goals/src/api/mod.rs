@@ -4,6 +4,7 @@ mod audit;
 mod callers;
 mod credentials;
 mod dead_letters;
+mod event_types;
 mod goals;
 mod listeners;
 mod references;
@@ -45,6 +46,7 @@ const ABOUT: About = About {
         ("workflows", "Workflows, and what makes their goals count."),
         ("goals", "The conditions that end an enrollment."),
         ("references", "The directory of what goals may point at."),
+        ("event types", "What events may be, and what their properties have to be."),
         ("listeners", "Which workflow waits for which type of event."),
         ("audit", "Who changed what and when."),
         ("dead letters", "Messages of all services that were given up, for operators."),
@@ -59,6 +61,7 @@ pub fn operations() -> Api {
         workflows::operations(),
         goals::operations(),
         references::operations(),
+        event_types::operations(),
         listeners::operations(),
         audit::operations(),
         dead_letters::operations(),

@@ -14,6 +14,7 @@ use web::{Keyed, Operator, Problem, Strict};
 
 use super::callers::{By, OverTenant};
 use super::{App, given, made, name};
+use crate::retention::Retention;
 use crate::store::tenants::Tenant;
 use crate::tenants::{self, NewTenant, SettingsPatch, TenantPatch};
 
@@ -42,6 +43,10 @@ pub(super) struct SettingsBody {
     /// Largest `properties` of an event.
     #[schema(minimum = 256, maximum = 32768)]
     max_properties_bytes: Option<i32>,
+    /// IANA name, as `Europe/Berlin`.
+    time_zone: Option<String>,
+    /// As a whole: what is not given of it is as built in.
+    retention: Option<Retention>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -62,6 +67,8 @@ impl SettingsBody {
             taxonomy: self.taxonomy,
             default_currency: self.default_currency,
             max_properties_bytes: self.max_properties_bytes,
+            time_zone: self.time_zone,
+            retention: self.retention,
         };
         patch.check().map_err(|fault| fault.within("settings"))
     }
@@ -70,7 +77,8 @@ impl SettingsBody {
 pub(super) fn operations() -> Vec<Operation> {
     let tenant = || {
         json!({"tenant_id": "demo", "name": "Demo", "created_at": "2026-01-03T10:00:00Z", "updated_at": "2026-01-03T10:00:00Z",
-            "settings": {"taxonomy": "open", "default_currency": "USD", "max_properties_bytes": 2048}})
+            "settings": {"taxonomy": "open", "default_currency": "USD", "max_properties_bytes": 2048, "time_zone": "UTC",
+                "retention": {"events_days": {"default": 396, "widget": 90}, "sessions_days": 365, "daily": null}}})
     };
     let new = json!({"tenant_id": "demo", "name": "Demo", "settings": {"default_currency": "EUR"}});
     let of_tenant = |operation: Operation| {
@@ -93,7 +101,16 @@ pub(super) fn operations() -> Vec<Operation> {
         of_tenant(Operation::patch("/api/v1/tenants/{tenant_id}", edit))
             .named("updateTenant", "tenants")
             .does("Change a tenant", "Its name and its settings; what is not given stays as it is.")
-            .takes::<EditBody>(true, &[("strict_names", json!({"settings": {"taxonomy": "strict"}}))])
+            .takes::<EditBody>(
+                true,
+                &[
+                    ("strict_names", json!({"settings": {"taxonomy": "strict"}})),
+                    (
+                        "thirty_days",
+                        json!({"settings": {"retention": {"events_days": {"default": 30}, "sessions_days": 30}}}),
+                    ),
+                ],
+            )
             .answers::<Tenant>(200, "The tenant.", tenant())
             .refuses(400, &["too_long"]),
     ]

@@ -1,6 +1,7 @@
 //! `/workflows`: configuration of workflows, and what makes them live.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
 use domain::ids::WorkflowId;
 use domain::once::Asked;
@@ -8,11 +9,10 @@ use domain::workflow::{GoalLogic, WorkflowStatus};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
-use web::once::answered;
 use web::openapi::{Demands, Operation, schema};
-use web::{Cursor, Keyed, Listed, Page, Problem, Strict, Viewer};
+use web::{Cursor, IfNoneMatch, Keyed, Listed, Page, Problem, Strict, Viewer, version};
 
-use super::callers::{By, Edit, EditedBy};
+use super::callers::{Aimed, By, EditVersion, EditedBy};
 use super::{App, made, name, place, without_nul};
 use crate::activation;
 use crate::store::workflows::{Content, Filter, Workflow};
@@ -72,6 +72,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .once()
             .takes::<CreateBody>(true, &[any, two])
             .answers::<Workflow>(201, "The workflow.", workflow("draft"))
+            .tagged()
             .refuses(400, &["too_long"]),
         Operation::get("/api/v1/workflows", list)
             .named("listWorkflows", "workflows")
@@ -86,12 +87,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("getWorkflow", "workflows")
             .does("Show a workflow", "Without its goals, which have a list of their own.")
             .demands(Demands::Viewer)
-            .answers::<Workflow>(200, "The workflow.", workflow("active")),
+            .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .unless_known(),
         change(Operation::patch("/api/v1/workflows/{id}", edit))
             .named("updateWorkflow", "workflows")
             .does("Change a workflow", "Live or not. What is not given stays as it is.")
             .takes::<EditBody>(true, &[("all_goals", json!({"goal_logic": "all"}))])
             .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .if_match()
             .refuses(400, &["too_long"]),
         change(Operation::post("/api/v1/workflows/{id}/activate", activate))
             .named("activateWorkflow", "workflows")
@@ -104,6 +107,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 &[("from_now_on", json!({})), ("by_every_stored_event", json!({"catch_up": true}))],
             )
             .answers::<Workflow>(200, "The workflow.", workflow("active"))
+            .if_match()
             .refuses(400, &["invalid_goal_configuration"])
             .refuses(409, &["invalid_transition"]),
         change(Operation::post("/api/v1/workflows/{id}/pause", pause))
@@ -111,12 +115,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .does("Hold a workflow's actions back", "Its goals go on counting.")
             .takes::<Empty>(false, &[("nothing", json!({}))])
             .answers::<Workflow>(200, "The workflow.", workflow("paused"))
+            .if_match()
             .refuses(409, &["invalid_transition"]),
         change(Operation::post("/api/v1/workflows/{id}/deactivate", deactivate))
             .named("deactivateWorkflow", "workflows")
             .does("Stop a workflow", "No achievement is recorded after this was answered.")
             .takes::<Empty>(false, &[("nothing", json!({}))])
             .answers::<Workflow>(200, "The workflow.", workflow("inactive"))
+            .if_match()
             .refuses(409, &["invalid_transition"]),
     ]
 }
@@ -132,7 +138,7 @@ async fn create(
     };
     let once = Asked::over_http(Some(&author.tenant), key).answering(made);
     let outcome = workflows::create(&app.db, &author, content, once).await?;
-    Ok(answered(&outcome, made))
+    Ok(version::answered(&outcome, made))
 }
 
 #[derive(Deserialize)]
@@ -156,45 +162,48 @@ async fn list(
     Ok(HttpResponse::Ok().json(listed))
 }
 
-async fn show(app: Data<App>, By(viewer, id): By<Viewer, Path<WorkflowId>>) -> Result<HttpResponse, Problem> {
+async fn show(
+    app: Data<App>,
+    By(viewer, (id, known)): By<Viewer, (Path<WorkflowId>, IfNoneMatch)>,
+) -> Result<HttpResponse, Problem> {
     let workflow = workflows::find(&app.db, &viewer.tenant, *id).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    Ok(known.answer(&workflow))
 }
 
 async fn edit(
     app: Data<App>,
-    By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, EditBody>,
+    By(EditedBy(author), (Aimed(target), Strict(body))): EditVersion<WorkflowId, EditBody>,
 ) -> Result<HttpResponse, Problem> {
     let patch = WorkflowPatch {
         name: body.name.map(|text| name("name", text)).transpose()?,
         goal_logic: body.goal_logic,
         allow_reentry: body.allow_reentry,
     };
-    let workflow = workflows::edit(&app.db, &author, *id, patch).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = workflows::edit(&app.db, &author, target, patch).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
 
 async fn activate(
     app: Data<App>,
-    By(EditedBy(author), (id, Strict(body))): Edit<WorkflowId, ActivateBody>,
+    By(EditedBy(author), (Aimed(target), Strict(body))): EditVersion<WorkflowId, ActivateBody>,
 ) -> Result<HttpResponse, Problem> {
     let catch_up = body.catch_up.unwrap_or_default();
-    let workflow = activation::activate(&app.db, &app.metrics, &author, *id, catch_up).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = activation::activate(&app.db, &app.metrics, &author, target, catch_up).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
 
 async fn pause(
     app: Data<App>,
-    By(EditedBy(author), (id, _)): Edit<WorkflowId, Empty>,
+    By(EditedBy(author), (Aimed(target), _)): EditVersion<WorkflowId, Empty>,
 ) -> Result<HttpResponse, Problem> {
-    let workflow = activation::pause(&app.db, &author, *id).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = activation::pause(&app.db, &author, target).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }
 
 async fn deactivate(
     app: Data<App>,
-    By(EditedBy(author), (id, _)): Edit<WorkflowId, Empty>,
+    By(EditedBy(author), (Aimed(target), _)): EditVersion<WorkflowId, Empty>,
 ) -> Result<HttpResponse, Problem> {
-    let workflow = activation::deactivate(&app.db, &author, *id).await?;
-    Ok(HttpResponse::Ok().json(workflow))
+    let workflow = activation::deactivate(&app.db, &author, target).await?;
+    Ok(version::answer(StatusCode::OK, &workflow))
 }

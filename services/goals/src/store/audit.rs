@@ -78,6 +78,10 @@ pub struct Filter {
     pub actor: Option<String>,
     pub action: Option<String>,
     pub object_type: Option<String>,
+    /// At or after.
+    pub from: Option<OffsetDateTime>,
+    /// Before.
+    pub to: Option<OffsetDateTime>,
 }
 
 macro_rules! list {
@@ -85,7 +89,7 @@ macro_rules! list {
         concat!(
             "SELECT seq, at, actor, action, object_type, object_id, before::text, after::text, encode(hash, 'hex') FROM goals.audit ",
             "WHERE tenant_id = $1 AND seq < $2 AND ($4::text IS NULL OR actor = $4) AND ($5::text IS NULL OR action = $5) ",
-            "AND ($6::text IS NULL OR object_type = $6)",
+            "AND ($6::text IS NULL OR object_type = $6) AND ($7::timestamptz IS NULL OR at >= $7) AND ($8::timestamptz IS NULL OR at < $8)",
             $of_object,
             " ORDER BY seq DESC LIMIT $3"
         )
@@ -94,15 +98,15 @@ macro_rules! list {
 
 const LIST: &str = list!("");
 
-const LIST_OF_OBJECT: &str = list!(" AND object_id = $7");
+const LIST_OF_OBJECT: &str = list!(" AND object_id = $9");
 
 /// Entries of a filter older than `below`, newest first.
 pub async fn list(tx: &Tx, tenant: &TenantId, filter: &Filter, below: i64, limit: i64) -> Result<Vec<Entry>, Error> {
-    let (tenant, Filter { object_id, actor, action, object_type }) = (tenant.as_str(), filter);
+    let (tenant, Filter { object_id, actor, action, object_type, from, to }) = (tenant.as_str(), filter);
     let rows = match object_id {
-        None => tx.query(LIST, &[&tenant, &below, &limit, actor, action, object_type]).await?,
+        None => tx.query(LIST, &[&tenant, &below, &limit, actor, action, object_type, from, to]).await?,
         Some(object) => {
-            tx.query(LIST_OF_OBJECT, &[&tenant, &below, &limit, actor, action, object_type, object]).await?
+            tx.query(LIST_OF_OBJECT, &[&tenant, &below, &limit, actor, action, object_type, from, to, object]).await?
         }
     };
     rows.iter().map(entry).collect()

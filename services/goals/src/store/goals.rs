@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use web::Versioned;
 use web::openapi::schema;
 
 use super::word;
@@ -58,6 +59,12 @@ pub struct Goal {
     #[serde(skip)]
     #[schema(ignore)]
     pub event_name: String,
+}
+
+impl Versioned for Goal {
+    fn version(&self) -> i32 {
+        self.version
+    }
 }
 
 impl Goal {

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod dead_letters;
 pub mod directory;
 pub mod epochs;
+pub mod event_types;
 pub mod goals;
 pub mod listeners;
 pub mod tenants;
@@ -23,6 +24,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(of(TENANT, directory::STATEMENTS))
         .chain(of(TENANT, epochs::STATEMENTS))
         .chain(of(SYSTEM, epochs::SYSTEM_STATEMENTS))
+        .chain(of(TENANT, event_types::STATEMENTS))
         .chain(of(TENANT, goals::STATEMENTS))
         .chain(of(TENANT, listeners::STATEMENTS))
         .chain(of(SYSTEM, listeners::SYSTEM_STATEMENTS))

@@ -7,12 +7,15 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use web::openapi::schema;
 
-pub(super) const STATEMENTS: &[&str] = &[FIND, LOCK, UPDATE];
-pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK, OF_THESE];
+use super::json;
+use crate::retention::Retention;
+
+pub(super) const STATEMENTS: &[&str] = &[FIND, LOCK, UPDATE, KNOWS_TIME_ZONE];
+pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK, OF_THESE, KNOWS_TIME_ZONE];
 
 macro_rules! columns {
     () => {
-        "tenant_id, name, taxonomy, default_currency, max_properties_bytes, created_at, updated_at"
+        "tenant_id, name, taxonomy, default_currency, max_properties_bytes, time_zone, retention::text, created_at, updated_at"
     };
 }
 
@@ -38,11 +41,21 @@ pub struct Settings {
     pub default_currency: String,
     /// Largest `properties` of an event.
     pub max_properties_bytes: i32,
+    /// IANA name.
+    pub time_zone: String,
+    /// For how long it keeps what.
+    pub retention: Retention,
+}
+
+impl Settings {
+    fn texts(&self) -> [&str; 3] {
+        [&self.taxonomy, &self.default_currency, &self.time_zone]
+    }
 }
 
 const INSERT: &str = concat!(
-    "INSERT INTO platform.tenants (tenant_id, name, taxonomy, default_currency, max_properties_bytes, content_key) ",
-    "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id) DO NOTHING RETURNING ",
+    "INSERT INTO platform.tenants (tenant_id, name, taxonomy, default_currency, max_properties_bytes, time_zone, retention, ",
+    "content_key) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8) ON CONFLICT (tenant_id) DO NOTHING RETURNING ",
     columns!()
 );
 
@@ -54,11 +67,11 @@ pub async fn insert(
     settings: &Settings,
     content_key: &[u8; 32],
 ) -> Result<Option<Tenant>, Error> {
-    let (taxonomy, currency, max_bytes) =
-        (&settings.taxonomy, &settings.default_currency, &settings.max_properties_bytes);
-    let row = tx
-        .query_opt(INSERT, &[&tenant.as_str(), &name, taxonomy, currency, max_bytes, &content_key.as_slice()])
-        .await?;
+    let retention = retention_text(&settings.retention)?;
+    let key = content_key.as_slice();
+    let (id, [taxonomy, currency, zone], max_bytes) =
+        (tenant.as_str(), settings.texts(), &settings.max_properties_bytes);
+    let row = tx.query_opt(INSERT, &[&id, &name, &taxonomy, &currency, max_bytes, &zone, &retention, &key]).await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -85,16 +98,30 @@ pub async fn lock(tx: &Tx, tenant: &TenantId) -> Result<bool, Error> {
 }
 
 const UPDATE: &str = concat!(
-    "UPDATE platform.tenants SET name = $2, taxonomy = $3, default_currency = $4, max_properties_bytes = $5, updated_at = statement_timestamp() ",
+    "UPDATE platform.tenants SET name = $2, taxonomy = $3, default_currency = $4, max_properties_bytes = $5, ",
+    "time_zone = $6, retention = $7::text::jsonb, updated_at = statement_timestamp() ",
     "WHERE tenant_id = $1 RETURNING ",
     columns!()
 );
 
 /// Replaces name and settings.
 pub async fn update(tx: &Tx, tenant: &TenantId, name: Option<&str>, settings: &Settings) -> Result<Tenant, Error> {
-    let (taxonomy, currency, max_bytes) =
-        (&settings.taxonomy, &settings.default_currency, &settings.max_properties_bytes);
-    read(&tx.query_one(UPDATE, &[&tenant.as_str(), &name, taxonomy, currency, max_bytes]).await?)
+    let retention = retention_text(&settings.retention)?;
+    let (id, [taxonomy, currency, zone], max_bytes) =
+        (tenant.as_str(), settings.texts(), &settings.max_properties_bytes);
+    read(&tx.query_one(UPDATE, &[&id, &name, &taxonomy, &currency, max_bytes, &zone, &retention]).await?)
+}
+
+const KNOWS_TIME_ZONE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = $1 \
+     AND z.name !~ '^(posix/|right/|posixrules$|localtime$|Factory$)')";
+
+/// Whether this is the IANA name of a time zone that the database knows.
+pub async fn knows_time_zone(tx: &Tx, name: &str) -> Result<bool, Error> {
+    Ok(tx.query_one(KNOWS_TIME_ZONE, &[&name]).await?.try_get(0)?)
+}
+
+fn retention_text(retention: &Retention) -> Result<String, Error> {
+    serde_json::to_string(retention).map_err(|error| Error::Decode(error.to_string()))
 }
 
 fn read(row: &Row) -> Result<Tenant, Error> {
@@ -105,8 +132,10 @@ fn read(row: &Row) -> Result<Tenant, Error> {
             taxonomy: row.try_get(2)?,
             default_currency: row.try_get(3)?,
             max_properties_bytes: row.try_get(4)?,
+            time_zone: row.try_get(5)?,
+            retention: json(row.try_get(6)?)?,
         },
-        created_at: row.try_get(5)?,
-        updated_at: row.try_get(6)?,
+        created_at: row.try_get(7)?,
+        updated_at: row.try_get(8)?,
     })
 }

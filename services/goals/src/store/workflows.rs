@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use web::Versioned;
 use web::openapi::schema;
 
 use super::{json, word};
@@ -47,6 +48,12 @@ pub struct Content {
     pub name: String,
     pub goal_logic: GoalLogic,
     pub allow_reentry: bool,
+}
+
+impl Versioned for Workflow {
+    fn version(&self) -> i32 {
+        self.version
+    }
 }
 
 impl Workflow {

@@ -128,7 +128,7 @@ async fn the_log_is_read_in_pages_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_is_filtered_by_actor_action_and_type() {
+async fn the_log_is_filtered_by_actor_action_type_and_time() {
     let service = Service::start().await;
     let viewer = service.viewer();
     let workflow = service.editor().workflow().await;
@@ -137,8 +137,12 @@ async fn the_log_is_filtered_by_actor_action_and_type() {
     let all = viewer.walk("/api/v1/audit", 200).await;
     assert_eq!(each(&all, "action"), ["workflow.updated", "goal.created", "workflow.created"]);
     let (admin, editor) = (all[0]["actor"].as_str().unwrap(), all[1]["actor"].as_str().unwrap());
-    let id = id_of(&workflow);
+    let (id, at) = (id_of(&workflow), all[1]["at"].as_str().unwrap());
     for (query, indices) in [
+        (format!("from={at}"), vec![0, 1]),
+        (format!("to={at}"), vec![2]),
+        (format!("from={at}&to={at}"), vec![]),
+        (format!("object_id={id}&from={at}"), vec![0]),
         (format!("actor={admin}"), vec![0]),
         (format!("actor={editor}"), vec![1, 2]),
         ("action=workflow.created".to_owned(), vec![2]),
@@ -154,6 +158,9 @@ async fn the_log_is_filtered_by_actor_action_and_type() {
     assert!(others.is_empty(), "{others:?}");
     for key in ["actor", "action", "object_type"] {
         viewer.get(&format!("/api/v1/audit?{key}=%00")).await.refused(400, "nul_character");
+    }
+    for query in ["from=yesterday", "to=0001-01-01T00:00:00Z"] {
+        viewer.get(&format!("/api/v1/audit?{query}")).await.refused(400, "invalid_timestamp");
     }
 }
 

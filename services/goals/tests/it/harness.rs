@@ -73,7 +73,7 @@ impl Service {
     }
 
     pub fn client(&self, key: &str) -> Client {
-        Client { http: reqwest::Client::new(), base: self.url.clone(), key: Some(key.to_owned()) }
+        Client { http: reqwest::Client::new(), base: self.url.clone(), key: Some(key.to_owned()), condition: None }
     }
 
     pub fn anonymous(&self) -> Client {
@@ -123,6 +123,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     key: Option<String>,
+    condition: Option<(&'static str, String)>,
 }
 
 /// An answer, read whole.
@@ -136,12 +137,20 @@ pub struct Answer {
 }
 
 impl Client {
+    /// The same client, whose requests have a condition: `if-match` or `if-none-match`.
+    pub fn when(&self, header: &'static str, tags: &str) -> Self {
+        Self { condition: Some((header, tags.to_owned())), ..self.clone() }
+    }
+
     /// A request with a raw body, as JSON. Every request has the same id, so that equal answers are equal byte for byte.
     pub async fn raw(&self, method: Method, path: &str, body: Option<String>) -> Answer {
         let what = format!("{method} {path} {}", body.as_deref().unwrap_or_default());
         let mut request = self.http.request(method, format!("{}{path}", self.base)).header("x-request-id", "same");
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
+        }
+        if let Some((header, tags)) = &self.condition {
+            request = request.header(*header, tags);
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
@@ -248,6 +257,11 @@ async fn answered(request: reqwest::RequestBuilder, what: String) -> reqwest::Re
 }
 
 impl Answer {
+    /// The version in the header `ETag`, as it stands there.
+    pub fn etag(&self) -> &str {
+        self.headers.get("etag").map_or("", |tag| tag.to_str().unwrap())
+    }
+
     /// The body of an answer that has to have this status.
     #[track_caller]
     pub fn json(&self, status: u16) -> Value {

@@ -13,7 +13,8 @@ async fn the_operator_makes_a_tenant_once() {
     let made = operator.make(TENANTS, body.clone()).await;
     assert_eq!(made["tenant_id"], "new-1");
     assert_eq!(made["name"], "New One");
-    let settings = json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048});
+    let settings = json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048, "time_zone": "UTC",
+        "retention": {"events_days": {"default": 396, "widget": 90}, "sessions_days": 365, "daily": null}});
     assert_eq!(made["settings"], settings);
     assert!(made.get("content_key").is_none(), "{made}");
     assert_eq!(operator.show("/api/v1/tenants/new-1").await, made);
@@ -53,7 +54,15 @@ const BAD: &str = r#"
     {"tenant_id": "x", "settings": {"max_properties_bytes": 255}}   | invalid_value | /settings/max_properties_bytes
     {"tenant_id": "x", "settings": {"max_properties_bytes": 32769}} | invalid_value | /settings/max_properties_bytes
     {"tenant_id": "x", "settings": {"max_properties_bytes": "2k"}}  | invalid_type  | /settings/max_properties_bytes
-    {"tenant_id": "x", "settings": {"time_zone": "UTC"}}         | unknown_field | /settings/time_zone
+    {"tenant_id": "x", "settings": {"colour": "UTC"}}            | unknown_field | /settings/colour
+    {"tenant_id": "x", "settings": {"time_zone": "Mars/Olympus"}} | invalid_value | /settings/time_zone
+    {"tenant_id": "x", "settings": {"time_zone": "posix/UTC"}}   | invalid_value | /settings/time_zone
+    {"tenant_id": "x", "settings": {"time_zone": "+02"}}         | invalid_value | /settings/time_zone
+    {"tenant_id": "x", "settings": {"retention": {"events_days": {"widget": 9}}}}  | missing_field | /settings/retention/events_days/default
+    {"tenant_id": "x", "settings": {"retention": {"events_days": {"default": 0}}}} | invalid_value | /settings/retention/events_days/default
+    {"tenant_id": "x", "settings": {"retention": {"sessions_days": 36501}}}        | invalid_value | /settings/retention/sessions_days
+    {"tenant_id": "x", "settings": {"retention": {"weekly": 1}}}                   | unknown_field | /settings/retention/weekly
+    {"tenant_id": "x", "settings": {"retention": {"daily": -1}}}                   | invalid_type  | /settings/retention/daily
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,9 +86,13 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
     let service = Service::start().await;
     let (admin, path) = (service.admin(), "/api/v1/tenants/a");
     let before = service.epoch().await;
-    let body = json!({"settings": {"taxonomy": "strict", "max_properties_bytes": 4096}});
+    let thirty = json!({"events_days": {"default": 30, "widget": null}, "sessions_days": 30});
+    let body = json!({"settings": {"taxonomy": "strict", "max_properties_bytes": 4096, "time_zone": "Europe/Berlin",
+        "retention": thirty}});
     let edited = admin.edit(path, body.clone()).await;
-    let settings = json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096});
+    let settings = json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096,
+        "time_zone": "Europe/Berlin",
+        "retention": {"events_days": {"default": 30, "widget": null}, "sessions_days": 30, "daily": null}});
     assert_eq!(edited["settings"], settings);
     assert_eq!(edited["name"], "a");
     assert_eq!(service.epoch().await, before + 1);
@@ -90,7 +103,7 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
     let unnamed = service.operator().edit(path, json!({"name": null})).await;
     assert_eq!(unnamed["name"], json!(null));
     assert_eq!(service.epoch().await, before + 2);
-    admin.patch(path, json!({"settings": {"retention": 3}})).await.refused(400, "unknown_field");
+    admin.patch(path, json!({"settings": {"retention": 3}})).await.refused(400, "invalid_type");
     admin.patch(path, json!({"settings": {"default_currency": "???"}})).await.refused(400, "invalid_value");
     assert_eq!(service.epoch().await, before + 2);
     let audited = "SELECT count(*) FROM goals.audit WHERE tenant_id = 'a' AND action = 'tenant.updated'

@@ -93,6 +93,10 @@ impl Answer {
                 self.retry += 1;
                 ("retry", Reason::default())
             }
+            Verdict::Limited => {
+                self.limited += 1;
+                ("limited", Reason::default())
+            }
             Verdict::Rejected(fault) => {
                 self.rejected += 1;
                 *self.codes.entry(fault.code).or_default() += 1;
@@ -102,9 +106,9 @@ impl Answer {
         }
     }
 
-    /// Whether nothing of the batch was or will be stored.
+    /// Whether every event of the batch was rejected.
     pub fn is_all_rejected(&self) -> bool {
-        self.accepted + self.duplicates + self.retry == 0
+        self.accepted + self.duplicates + self.limited + self.retry == 0
     }
 }
 
@@ -117,22 +121,23 @@ mod tests {
     #[test]
     fn verdicts_are_counted_and_listed_in_order() {
         let fault = Fault::at("event_name", "missing_field", "event_name is required");
-        let told = [Verdict::Accepted, Verdict::Rejected(fault), Verdict::Duplicate, Verdict::Retry]
+        let told = [Verdict::Accepted, Verdict::Rejected(fault), Verdict::Duplicate, Verdict::Retry, Verdict::Limited]
             .map(|verdict| Told { event_id: None, verdict });
         let all = serde_json::to_value(Answer::of(told.to_vec(), false)).unwrap();
         let expected = serde_json::json!({
-            "accepted": 1, "duplicates": 1, "rejected": 1, "limited": 0, "retry": 1,
+            "accepted": 1, "duplicates": 1, "rejected": 1, "limited": 1, "retry": 1,
             "results": [
                 { "index": 0, "status": "accepted" },
                 { "index": 1, "status": "rejected", "code": "missing_field", "pointer": "/event_name",
                   "message": "event_name is required" },
                 { "index": 2, "status": "duplicate" },
                 { "index": 3, "status": "retry" },
+                { "index": 4, "status": "limited" },
             ],
         });
         assert_eq!(all, expected);
         let errors = Answer::of(told.to_vec(), true);
-        assert_eq!(errors.results.iter().map(|result| result.index).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(errors.results.iter().map(|result| result.index).collect::<Vec<_>>(), [1, 2, 3, 4]);
         assert!(!errors.is_all_rejected());
     }
 }

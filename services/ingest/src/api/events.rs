@@ -69,6 +69,7 @@ fn answer(request: &HttpRequest, told: Vec<Told>, results: Results) -> Result<Ht
     note(request, "accepted", answer.accepted);
     note(request, "duplicates", answer.duplicates);
     note(request, "rejected", answer.rejected);
+    note(request, "limited", answer.limited);
     note(request, "retry", answer.retry);
     for (code, events) in &answer.codes {
         note(request, code, events);

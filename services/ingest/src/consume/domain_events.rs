@@ -66,7 +66,7 @@ impl DomainEvents {
         let admitted = admitted.in_trace(traceparent);
         let told = self.door.store(admitted, room).await?;
         Ok(match told.into_iter().next().map(|told| told.verdict) {
-            Some(Verdict::Accepted | Verdict::Duplicate) => Action::Ack,
+            Some(Verdict::Accepted | Verdict::Duplicate | Verdict::Limited) => Action::Ack,
             Some(Verdict::Rejected(fault)) => dead(&fault),
             Some(Verdict::Retry | Verdict::Unavailable) | None => Action::Retry("it was not stored".to_owned()),
         })

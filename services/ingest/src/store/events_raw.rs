@@ -22,7 +22,7 @@ pub struct Timed<'a> {
 
 /// Takes the ids that are free in the ledger, stores the events that got theirs, and, when all did, what is told about them:
 /// one statement, so that the events of any number of tenants cost one flight. $1 tenants and $3 event ids, ascending; $2 received at,
-/// $4 content hashes, then one array per column; $17 to $25 the messages. JSON comes as text, so that numbers stay as they were
+/// $4 content hashes, then one array per column, the last of which is $26; $17 to $25 the messages. JSON comes as text, so that numbers stay as they were
 /// written. Answers the places, from 1, of the events whose ids were taken. Waits for other transactions that are taking the same ids.
 pub const STORE: &str = "\
     WITH free AS ( \
@@ -32,13 +32,13 @@ pub const STORE: &str = "\
     ON CONFLICT DO NOTHING RETURNING tenant_id, event_id), \
     stored AS ( \
     INSERT INTO ingest.events_raw (tenant_id, received_at, event_id, event_name, event_category, event_time, \
-    occurred_at, sent_at, time_clamped, project_id, user_id, contact_id, session_id, properties, context) \
+    occurred_at, sent_at, time_clamped, project_id, user_id, contact_id, session_id, properties, context, sampling_rate) \
     SELECT e.tenant_id, $2, e.event_id, e.event_name, e.event_category, e.event_time, e.occurred_at, e.sent_at, e.time_clamped, \
-    e.project_id, e.user_id, e.contact_id, e.session_id, e.properties::jsonb, e.context::jsonb \
+    e.project_id, e.user_id, e.contact_id, e.session_id, e.properties::jsonb, e.context::jsonb, e.sampling_rate \
     FROM unnest($1::text[], $3::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], \
-    $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) \
+    $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $26::real[]) \
     AS e (tenant_id, event_id, event_name, event_category, event_time, occurred_at, sent_at, time_clamped, project_id, user_id, \
-    contact_id, session_id, properties, context) \
+    contact_id, session_id, properties, context, sampling_rate) \
     WHERE (e.tenant_id, e.event_id) IN (SELECT f.tenant_id, f.event_id FROM free f)), \
     told AS ( \
     INSERT INTO ingest.outbox (tenant_id, exchange, routing_key, mandatory, content_type, message_id, payload, traceparent, events) \
@@ -73,6 +73,7 @@ pub async fn store(
     let sessions: Vec<Option<&str>> = column(events, |event| event.session_id.as_deref());
     let properties: Vec<String> = column(events, |event| event.properties.to_text());
     let contexts: Vec<Option<String>> = column(events, |event| event.context.as_ref().map(Json::to_text));
+    let rates: Vec<Option<f32>> = column(events, |event| event.sampling_rate);
     let told = Told::of(messages);
     let parameters: [&(dyn ToSql + Sync); 16] = [
         &tenants,
@@ -92,7 +93,7 @@ pub async fn store(
         &properties,
         &contexts,
     ];
-    let rows = tx.query(STORE, &[&parameters[..], &told.parameters()[..]].concat()).await?;
+    let rows = tx.query(STORE, &[&parameters[..], &told.parameters()[..], &[&rates]].concat()).await?;
     if rows.is_empty() {
         tx.note_outbox_written();
     }

@@ -7,6 +7,7 @@ mod domain_events;
 mod happy;
 mod mixture;
 mod outages;
+mod own_types;
 mod relay;
 mod repetition;
 mod sql;

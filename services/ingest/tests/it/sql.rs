@@ -7,9 +7,9 @@ use testkit::Database;
 #[tokio::test]
 async fn every_statement_is_prepared_by_the_service_role() {
     let database = Database::create().await.unwrap();
-    let client = database.login("goalpost_ingest_system").await.unwrap();
-    for sql in STATEMENTS {
-        client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    for (login, sql) in STATEMENTS {
+        let client = database.login(login).await.unwrap();
+        client.prepare(sql).await.unwrap_or_else(|error| panic!("{login}: {sql}: {error}"));
     }
 }
 

@@ -23,7 +23,7 @@ async fn every_field_has_its_column() {
         "event_category": "engagement", "occurred_at": "2026-01-03T10:00:00.123456+00:00",
         "event_time": "2026-01-03T10:00:00.123456+00:00", "sent_at": null, "time_clamped": false, "user_id": "u",
         "contact_id": "c", "session_id": "s", "properties": { "path": "/", "list": [1, null, { "deep": true }] },
-        "context": { "page": { "url": "https://example.com/" }, "screen": { "width": 640 }, "more": 1 },
+        "context": { "page": { "url": "https://example.com/" }, "screen": { "width": 640 }, "more": 1 }, "sampling_rate": null,
     });
     assert_eq!(stored, expected);
     world.stop().await;

@@ -13,6 +13,13 @@ async fn has_settings(world: &mut World, settings: String) {
     world.api(Method::PATCH, ("goals", &path), Some(&body)).await.good();
 }
 
+#[given(regex = r"^the event type (\S+) (\{.*\})$")]
+async fn has_event_type(world: &mut World, name: String, schema: String) {
+    let path = format!("/api/v1/event-types/{name}");
+    let body = format!(r#"{{"schema": {schema}}}"#);
+    world.api(Method::PUT, ("goals", &path), Some(&body)).await.good();
+}
+
 /// From here on another tenant does what is done; workflows and enrollments keep their names.
 #[when(regex = r"^another tenant takes over$")]
 async fn another(world: &mut World) {
