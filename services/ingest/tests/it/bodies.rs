@@ -126,7 +126,9 @@ async fn a_full_queue_turns_away_at_once() {
     let held = hold_ledger(&mut holder).await;
     let first = batch(400);
     let (waiting, turned_away) = tokio::join!(world.post(&first), async {
-        eventually("the first batch is under way", async || world.metric("ingest_queue_bytes").await > 0.0).await;
+        // All of it is in the queue once a committer waits for the ledger: a second batch cannot overtake it.
+        let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'ingest.event_keys'::regclass AND NOT granted";
+        eventually("the first batch is under way", async || world.value::<i64>(waits, &[]).await > 0).await;
         // At once, not after a wait: the ledger is let go only when the answer is there.
         let answer = world.post(&batch(200)).await;
         held.rollback().await.unwrap();
