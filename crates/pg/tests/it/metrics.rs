@@ -61,8 +61,7 @@ async fn a_slow_statement_is_counted_under_its_transaction() {
         value(&registry, "db_transaction_duration_seconds_count{name=\"glance\",outcome=\"committed\"}"),
         Some(1.0)
     );
-    let asked =
-        |le: &str| value(&registry, &format!("db_statement_duration_seconds_bucket{{name=\"nap\",le=\"{le}\"}}"));
-    assert_eq!((asked("0.05"), asked("+Inf")), (Some(0.0), Some(1.0)));
+    let took = |name: &str| value(&registry, &format!("db_statement_duration_seconds_sum{{name=\"{name}\"}}"));
+    assert!(took("nap").is_some_and(|seconds| seconds >= 0.06) && took("glance").is_some());
     assert!(value(&registry, "db_pool_wait_seconds_count{pool=\"tenant\"}").is_some_and(|waits| waits >= 2.0));
 }

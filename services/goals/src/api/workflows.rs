@@ -62,6 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
     };
     let of_id = |operation: Operation| operation.at("id", schema::uuid(), "The workflow.");
     let change = |operation| of_id(operation).demands(Demands::Editor);
+    let moved = |operation: Operation| change(operation).refuses(409, &["invalid_transition"]);
     let any = ("any_goal", json!({"name": "Onboarding"}));
     let two = ("two_of_three", json!({"name": "Onboarding", "goal_logic": {"at_least": 2}, "allow_reentry": true}));
     vec![
@@ -96,7 +97,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<Workflow>(200, "The workflow.", workflow("active"))
             .if_match()
             .refuses(400, &["too_long"]),
-        change(Operation::post("/api/v1/workflows/{id}/activate", activate))
+        moved(Operation::post("/api/v1/workflows/{id}/activate", activate))
             .named("activateWorkflow", "workflows")
             .does(
                 "Make a workflow's goals count",
@@ -108,22 +109,19 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .answers::<Workflow>(200, "The workflow.", workflow("active"))
             .if_match()
-            .refuses(400, &["invalid_goal_configuration"])
-            .refuses(409, &["invalid_transition"]),
-        change(Operation::post("/api/v1/workflows/{id}/pause", pause))
+            .refuses(400, &["invalid_goal_configuration"]),
+        moved(Operation::post("/api/v1/workflows/{id}/pause", pause))
             .named("pauseWorkflow", "workflows")
             .does("Hold a workflow's actions back", "Its goals go on counting.")
             .takes::<Empty>(false, &[("nothing", json!({}))])
             .answers::<Workflow>(200, "The workflow.", workflow("paused"))
-            .if_match()
-            .refuses(409, &["invalid_transition"]),
-        change(Operation::post("/api/v1/workflows/{id}/deactivate", deactivate))
+            .if_match(),
+        moved(Operation::post("/api/v1/workflows/{id}/deactivate", deactivate))
             .named("deactivateWorkflow", "workflows")
             .does("Stop a workflow", "No achievement is recorded after this was answered.")
             .takes::<Empty>(false, &[("nothing", json!({}))])
             .answers::<Workflow>(200, "The workflow.", workflow("inactive"))
-            .if_match()
-            .refuses(409, &["invalid_transition"]),
+            .if_match(),
     ]
 }
 

@@ -62,7 +62,7 @@ const BAD: &str = r#"
     {"tenant_id": "x", "settings": {"retention": {"events_days": {"default": 0}}}} | invalid_value | /settings/retention/events_days/default
     {"tenant_id": "x", "settings": {"retention": {"sessions_days": 36501}}}        | invalid_value | /settings/retention/sessions_days
     {"tenant_id": "x", "settings": {"retention": {"weekly": 1}}}                   | unknown_field | /settings/retention/weekly
-    {"tenant_id": "x", "settings": {"retention": {"daily": -1}}}                   | invalid_type  | /settings/retention/daily
+    {"tenant_id": "x", "settings": {"retention": {"daily": -1}}}                   | invalid_value | /settings/retention/daily
 "#;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,3 +142,46 @@ async fn who_has_it_already_is_not_sent_it_again() {
         service.stranger().when("if-none-match", "*").get(path).await.refused(404, "not_found");
     }
 }
+
+#[test]
+fn the_document_has_versions_on_exactly_the_operations_that_have_them() {
+    let document: Value = serde_json::from_str(goalpost_goals::operations().document()).unwrap();
+    let mut found: Vec<(&str, [bool; 5])> = Vec::new();
+    for operation in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        let asks = |header: &str| {
+            operation["parameters"].as_array().is_some_and(|all| all.iter().any(|asked| asked["name"] == header))
+        };
+        let answers = operation["responses"].as_object().unwrap();
+        let tagged = |status: &str| answers.get(status).is_some_and(|answer| answer["headers"]["ETag"].is_object());
+        let has = [
+            asks("If-Match"),
+            answers.contains_key("412"),
+            asks("If-None-Match"),
+            tagged("304"),
+            tagged("200") || tagged("201"),
+        ];
+        if has.contains(&true) {
+            found.push((operation["operationId"].as_str().unwrap(), has));
+        }
+    }
+    found.sort_unstable();
+    let (made, shown) = ([false, false, false, false, true], [false, false, true, true, true]);
+    let (changed, deleted) = ([true, true, false, false, true], [true, true, false, false, false]);
+    let wanted = [
+        ("activateWorkflow", changed),
+        ("createGoal", made),
+        ("createWorkflow", made),
+        ("deactivateWorkflow", changed),
+        ("deleteEventType", deleted),
+        ("deleteGoal", deleted),
+        ("getEventType", shown),
+        ("getGoal", shown),
+        ("getWorkflow", shown),
+        ("pauseWorkflow", changed),
+        ("putEventType", changed),
+        ("updateGoal", changed),
+        ("updateWorkflow", changed),
+    ];
+    assert_eq!(found, wanted);
+}

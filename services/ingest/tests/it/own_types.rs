@@ -115,14 +115,14 @@ async fn of_a_sampled_type_sessions_are_kept_whole_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_without_own_types_never_asks_for_them() {
     let world = World::with(|settings| settings.lookup.keep_ms = 1).await;
-    world.sql.batch_execute("REVOKE SELECT ON goals.v_event_types_v1 FROM goalpost_ingest").await.unwrap();
+    world.sql.execute("REVOKE SELECT ON goals.v_event_types_v1 FROM goalpost_ingest", &[]).await.unwrap();
     for _ in 0..5 {
         assert_eq!(world.statuses(&[view(&id())]).await, ["accepted"]);
     }
     put(&world, "course.finished", grades(), ("contact", 1.0)).await;
     // Never a yes without having looked: what cannot be checked is not taken.
     eventually("the types are asked for", async || world.post(&[view(&id())]).await.status == 503).await;
-    world.sql.batch_execute("GRANT SELECT ON goals.v_event_types_v1 TO goalpost_ingest").await.unwrap();
+    world.sql.execute("GRANT SELECT ON goals.v_event_types_v1 TO goalpost_ingest", &[]).await.unwrap();
     eventually("they can be read again", async || world.post(&[graded(json!({}))]).await.status == 400).await;
     world.stop().await;
 }
