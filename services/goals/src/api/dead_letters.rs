@@ -246,10 +246,10 @@ async fn list(
     Ok(HttpResponse::Ok().json(listed))
 }
 
-async fn show(
-    app: Data<App>,
-    By(operator, (path, query)): By<Operator, (Path<(String, String)>, Query<ShowQuery>)>,
-) -> Result<HttpResponse, Problem> {
+/// The schema and the number of a letter, and whether what it says is to be shown.
+type Shown = (Path<(String, String)>, Query<ShowQuery>);
+
+async fn show(app: Data<App>, By(operator, (path, query)): By<Operator, Shown>) -> Result<HttpResponse, Problem> {
     let (schema, number) = path.into_inner();
     let id: LetterId = format!("{schema}/{number}").parse().map_err(|_| Problem::not_found())?;
     let (letter, content) = dead_letters::find(&app.db, &operator.actor(), id, query.payload).await?;
