@@ -53,7 +53,7 @@ const KNOWS_TENANT: &str = "SELECT 1 FROM platform.v_tenant_ids_v1 WHERE tenant_
 impl TenantStore for Db {
     fn knows<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<bool, BoxError>> {
         let tenant = tenant.clone();
-        let scope = Scope::System("look up the tenant that a token names");
+        let scope = Scope::System("look up the tenant that a token or a command names");
         let known = self.run_tx("knows_tenant", scope, move |tx| {
             let tenant = tenant.clone();
             Box::pin(async move { Ok(tx.query_opt(KNOWS_TENANT, &[&tenant.as_str()]).await?.is_some()) })

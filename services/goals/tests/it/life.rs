@@ -1,8 +1,10 @@
 //! Readiness, a database that goes away, the end.
 
 use crate::harness::{Service, eventually, id_of};
+use domain::contract::exchange;
 use serde_json::{Value, json};
 use testkit::Database;
+use uuid::Uuid;
 
 async fn ready(service: &Service) -> (u16, Value) {
     let answer = reqwest::get(format!("{}/health/ready", service.admin_url)).await.unwrap();
@@ -81,6 +83,30 @@ async fn the_service_ends_when_it_is_told_and_what_was_answered_is_kept() {
     assert!(reqwest::get(&service.url).await.is_err(), "nobody listens any more");
     assert_eq!(service.number("SELECT count(*) FROM goals.workflows WHERE status = 'active'").await, 1);
     assert_eq!(service.number("SELECT count(*) FROM goals.outbox").await, 0, "the outbox was drained");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_commands_wait_and_then_count_in_their_order() {
+    let service = Service::with_bus().await;
+    let vhost = service.vhost.as_ref().unwrap();
+    eventually("the queue", async || vhost.messages("goals.commands").await.ok()).await;
+    let is_ready = async || (ready(&service).await.0 == 200).then_some(());
+    eventually("readiness", is_ready).await;
+    open_database(&service, false).await;
+    for name in ["first", "last"] {
+        let tag = json!({"tenant_id": "a", "kind": "tag", "id": "t", "name": name}).to_string();
+        let properties = json!({"message_id": Uuid::now_v7()});
+        vhost.publish((exchange::COMMANDS, "put_reference"), properties, &tag).await.unwrap();
+    }
+    let metrics = async || reqwest::get(format!("{}/metrics", service.admin_url)).await.unwrap().text().await.unwrap();
+    let waits = async || metrics().await.lines().any(|line| line.starts_with("bus_retries_total")).then_some(());
+    eventually("the wait", waits).await;
+    open_database(&service, true).await;
+    let settled = async || (vhost.messages("goals.commands").await.unwrap() == (0, 0)).then_some(());
+    eventually("the end of the wait", settled).await;
+    eventually("readiness", is_ready).await;
+    assert_eq!(service.viewer().show("/api/v1/references/tag/t").await["name"], "last");
+    assert_eq!(service.number("SELECT count(*) FROM goals.dead_letters").await, 0);
 }
 
 #[test]
