@@ -12,6 +12,10 @@ use tokio_postgres::Row;
 pub struct WriteToken {
     /// SHA-256 of the secret.
     pub secret_hash: Vec<u8>,
+    /// `server` or `browser`.
+    pub kind: String,
+    /// Of a browser token: the origins whose pages may use it.
+    pub origins: Vec<String>,
     /// How the tenant takes events.
     pub tenant: TenantIntake,
 }
@@ -29,6 +33,10 @@ pub struct TenantIntake {
     pub content_key: Vec<u8>,
     /// How often its own event types have changed; 0: it never had one.
     pub event_types_version: i64,
+    /// Keys what stands for ids that tell a person. 32 bytes.
+    pub id_salt: Vec<u8>,
+    /// What is done with personal data, as JSON.
+    pub redaction: String,
 }
 
 const FIND_API_KEY: &str = "SELECT tenant_id, role, secret_hash FROM platform.v_api_keys_v1 WHERE id = $1";
@@ -74,8 +82,14 @@ fn stored_key(row: &Row) -> Result<StoredKey, Error> {
     })
 }
 
-const FIND_WRITE_TOKEN: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, event_types_version, secret_hash \
-     FROM platform.v_write_tokens_v1 WHERE id = $1";
+macro_rules! intake_columns {
+    () => {
+        "tenant_id, taxonomy, max_properties_bytes, content_key, event_types_version, id_salt, redaction::text"
+    };
+}
+
+const FIND_WRITE_TOKEN: &str =
+    concat!("SELECT ", intake_columns!(), ", secret_hash, kind, origins FROM platform.v_write_tokens_v2 WHERE id = $1");
 
 /// The live write token with this public id.
 pub async fn find_write_token(db: &Db, id: &str) -> Result<Option<WriteToken>, Error> {
@@ -86,14 +100,14 @@ pub async fn find_write_token(db: &Db, id: &str) -> Result<Option<WriteToken>, E
             let Some(row) = tx.query_opt(FIND_WRITE_TOKEN, &[&id]).await? else {
                 return Ok(None);
             };
-            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash: row.try_get(5)? }))
+            let (secret_hash, kind, origins) = (row.try_get(7)?, row.try_get(8)?, row.try_get(9)?);
+            Ok(Some(WriteToken { tenant: intake(&row)?, secret_hash, kind, origins }))
         }) as BoxFuture<'_, Result<_, Error>>
     })
     .await
 }
 
-const FIND_TENANT: &str = "SELECT tenant_id, taxonomy, max_properties_bytes, content_key, event_types_version \
-     FROM platform.v_tenants_v1 WHERE tenant_id = $1";
+const FIND_TENANT: &str = concat!("SELECT ", intake_columns!(), " FROM platform.v_tenants_v1 WHERE tenant_id = $1");
 
 /// How a tenant named by a bus message takes events.
 pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantIntake>, Error> {
@@ -117,6 +131,8 @@ fn intake(row: &Row) -> Result<TenantIntake, Error> {
             .map_err(|error| Error::Decode(error.to_string()))?,
         content_key: row.try_get(3)?,
         event_types_version: row.try_get(4)?,
+        id_salt: row.try_get(5)?,
+        redaction: row.try_get(6)?,
     })
 }
 
