@@ -61,7 +61,7 @@ struct OfGoalType {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DayStatistics)]
 struct OfDay {
-    /// In UTC, as `2026-01-03`.
+    /// In the time zone of the tenant, as `2026-01-03`.
     #[schema(format = Date)]
     date: String,
     enrolled: i64,

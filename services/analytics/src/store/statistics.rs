@@ -20,7 +20,7 @@ pub struct Statistics {
     pub as_of: OffsetDateTime,
 }
 
-/// A day (UTC): how many were enrolled on it, and how many reached their goal on it.
+/// A day in the time zone of the tenant: how many were enrolled on it, and how many reached their goal on it.
 #[derive(Debug)]
 pub struct Day {
     pub date: Date,
@@ -74,12 +74,12 @@ const BY_GOAL_TYPE: &str = concat!(
 );
 
 const BY_DAY: &str = concat!(
-    "SELECT d.day, sum(d.enrolled)::bigint, sum(d.achieved)::bigint FROM (",
-    "SELECT (e.enrolled_at AT TIME ZONE 'UTC')::date AS day, 1 AS enrolled, 0 AS achieved FROM evaluator.v_enrollments_v1 e WHERE ",
+    "SELECT d.day, sum(d.enrolled)::bigint, sum(d.achieved)::bigint FROM platform.v_time_zones_v1 z CROSS JOIN LATERAL (",
+    "SELECT (e.enrolled_at AT TIME ZONE z.time_zone)::date AS day, 1 AS enrolled, 0 AS achieved FROM evaluator.v_enrollments_v1 e WHERE ",
     asked!(),
-    "UNION ALL SELECT (e.goal_reached_at AT TIME ZONE 'UTC')::date, 0, 1 FROM evaluator.v_enrollments_v1 e WHERE ",
+    "UNION ALL SELECT (e.goal_reached_at AT TIME ZONE z.time_zone)::date, 0, 1 FROM evaluator.v_enrollments_v1 e WHERE ",
     asked!(),
-    "AND e.goal_reached_at IS NOT NULL) d GROUP BY d.day ORDER BY d.day"
+    "AND e.goal_reached_at IS NOT NULL) d WHERE z.tenant_id = $1 GROUP BY d.day ORDER BY d.day"
 );
 
 /// All figures as of one snapshot; none if the tenant has no such workflow.

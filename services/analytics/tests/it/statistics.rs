@@ -41,6 +41,32 @@ async fn five_enrollments_two_achieved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_one_of_the_tenants_time_zone() {
+    let service = Service::start().await;
+    let workflow = service.workflow("a").await;
+    let goal = service.goal(workflow, "tag_added", 1).await;
+    // At 2026-01-01T12:00:00Z, and 10 h later.
+    service.enroll(workflow, 0, "completed_goal", &[(goal, "tag_added", 10.0)]).await;
+    for (zone, enrolled, achieved) in [
+        ("UTC", "2026-01-01", "2026-01-01"),
+        ("Europe/Athens", "2026-01-01", "2026-01-02"),
+        ("Pacific/Auckland", "2026-01-02", "2026-01-02"),
+        ("Pacific/Niue", "2026-01-01", "2026-01-01"),
+    ] {
+        service.superuser.execute("UPDATE platform.tenants SET time_zone = $1", &[&zone]).await.unwrap();
+        let by_day = service.stats(workflow, "fresh=true").await["by_day"].clone();
+        let on =
+            |day: &str| by_day.as_array().unwrap().iter().find(|of| of["date"] == day).cloned().unwrap_or_default();
+        assert_eq!(
+            (&on(enrolled)["enrolled"], &on(achieved)["goals_achieved"]),
+            (&json!(1), &json!(1)),
+            "{zone}: {by_day}"
+        );
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn under_all_one_enrollment_with_two_achievements_is_one_conversion() {
     let service = Service::start().await;
     let workflow = service.workflow("a").await;
