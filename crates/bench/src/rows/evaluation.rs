@@ -5,7 +5,7 @@ use load::scenario::Scenario;
 use serde_json::json;
 
 use super::TENANTS;
-use super::ingest::of_tenants;
+use super::ingest::{IN_BATCHES, of_tenants};
 use crate::Times;
 use crate::report::Row;
 use crate::run::{Outcome, Shape, per_second, run};
@@ -22,14 +22,15 @@ const ACTIVE: [u64; 2] = [1_000, 1_000_000];
 pub async fn evaluation(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let mut row = Row::new(
         "evaluation",
-        "closed loop on 8 connections, batches of 100, 1 % match; 100,000 goals and enrollments; from the first request until all are judged",
+        "closed loop on 40 connections, batches of 100, 1 % match; 100,000 goals and enrollments; from the first request until all are judged",
     );
     let floor = queue::drain_rate(stand, CHUNKS).await?;
     row.tell("floor: the bare queue, drained", floor, "events/s");
     for tenants in TENANTS {
         let scenario = Scenario { tenants, workflows: 100_000 / 3 / tenants + 1, enrollments: 100_000 / tenants };
         store::prepare(&stand.database, stand.tenants(tenants), scenario).await?;
-        let outcome = run(stand, &Shape::new(scenario, Pace::Closed, times.load).matching(1)).await?;
+        let shape = Shape::new(scenario, Pace::Closed, times.load).matching(1);
+        let outcome = run(stand, &Shape { connections: IN_BATCHES, ..shape }).await?;
         let of = of_tenants(tenants);
         row.at_least(format!("judged, {of}"), outcome.judged_per_second(), "events/s", 20_000.0);
         row.tell(format!("of the floor, {of}"), outcome.judged_per_second() / floor, "×");

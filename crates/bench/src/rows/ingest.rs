@@ -11,7 +11,10 @@ use crate::run::{Outcome, Shape, run};
 use crate::stand::Stand;
 use crate::{floors, store};
 
-/// Batches of 100 against 4 connections × 500 rows: enough of them under way to fill the committers twice.
+/// So many requests of 100 events are under way when as much as possible is to be stored: they fill the committers twice.
+pub(super) const IN_BATCHES: usize = 40;
+
+/// Batches of 100 against 4 connections × 500 rows.
 pub async fn batches(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let mut row = Row::new(
         "ingest",
@@ -20,7 +23,7 @@ pub async fn batches(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let floor = floors::stored_rows(stand, 4, 500, times.floor).await?;
     row.tell("floor: the same rows by bare SQL", floor, "rows/s");
     for tenants in TENANTS {
-        let outcome = sent(stand, tenants, (100, 40), times).await?;
+        let outcome = sent(stand, tenants, (100, IN_BATCHES), times).await?;
         let rate = outcome.sending.events_per_second();
         let of = of_tenants(tenants);
         row.at_least(format!("stored, {of}"), rate, "events/s", 30_000.0);
