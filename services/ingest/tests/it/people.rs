@@ -97,10 +97,10 @@ async fn events_that_name_their_contact_cost_no_look() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_is_done_when_all_have_reported() {
     let world = World::with(|settings| settings.people.erase_wait_ms = 500).await;
-    identify(&world, "visitor-1", "c-1").await;
+    identify(&world, "visitor-1", "contact-1").await;
     let events = [view(&id()), view_with(&id(), json!({"contact_id": "c-2", "user_id": "visitor-2"}))];
     world.statuses(&events).await;
-    let path = format!("{}/api/v1/users/c-1/erase", world.url);
+    let path = format!("{}/api/v1/users/contact-1/erase", world.url);
     let erase = |path: String, key: &'static str| {
         let request = world.http.post(path).bearer_auth(&world.tenant.editor_key).header("Idempotency-Key", key);
         async move {
@@ -139,6 +139,6 @@ async fn an_erasure_is_done_when_all_have_reported() {
 
     let whole = "SELECT (SELECT string_agg(t::text, ' ') FROM ingest.erasures t) || (SELECT string_agg(t::text, ' ') FROM ingest.answers t)";
     let text: String = world.value(whole, &[]).await;
-    assert!(!text.contains("c-1") && text.contains(running["request_id"].as_str().unwrap()), "{text}");
+    assert!(!text.contains("contact-1") && text.contains(running["request_id"].as_str().unwrap()), "{text}");
     assert_eq!(world.value::<i64>("SELECT count(*) FROM ingest.dead_letters", &[]).await, 0);
 }
