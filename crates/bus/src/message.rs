@@ -1,8 +1,9 @@
 //! What a handler is given, and what it answers.
 
 use bytes::Bytes;
-use domain::contract::ReplyTo;
+use domain::contract::{Command, EraseSubject, ReplyTo, parse_command};
 use domain::dead_letter::DeadLetter;
+use domain::fault::Fault;
 use domain::ids::TenantId;
 use domain::once::{Asked, Key};
 use domain::outbox::BoxFuture;
@@ -123,6 +124,23 @@ impl Message {
         });
         let key = Key::of_message(&self.routing_key, message_id, &self.body);
         Ok(Asked { owner: Some(tenant.clone()), key: Some(key), reply: reply.transpose()? })
+    }
+
+    /// This message as a request to erase somebody.
+    ///
+    /// # Errors
+    /// It is another command, it cannot be read, or it says not whom: a dead letter.
+    pub fn erasure(&self) -> Result<(EraseSubject, Asked), Action> {
+        if self.routing_key != EraseSubject::ROUTING_KEY {
+            let cause = format!("the command {} is not known here", self.routing_key);
+            return Err(Action::DeadLetter { code: "unknown_command", cause });
+        }
+        let read = parse_command::<EraseSubject>(&self.body).and_then(|command| command.check().map(|()| command));
+        // Without the text of the fault, which may quote what is to be forgotten.
+        let cause = |fault: Fault| format!("{} {}", fault.code, fault.pointer).trim_end().to_owned();
+        let command = read.map_err(|fault| Action::DeadLetter { code: "malformed_message", cause: cause(fault) })?;
+        let asked = self.asked(&command.tenant_id)?;
+        Ok((command, asked))
     }
 
     /// This message as a dead letter of `queue`, after `attempts` more attempts in this process.

@@ -107,6 +107,38 @@ fn kind(value: &Value) -> String {
     }
 }
 
+/// The fields of messages in which ids of people stand.
+const OF_PEOPLE: [&str; 4] = ["contact_id", "contact_ids", "user_id", "user_ids"];
+
+/// Whether a payload is about somebody who has one of these ids: it stands in a field for ids of people, however deep. In what is no
+/// JSON it is enough that it stands somewhere as a text of JSON would.
+#[must_use]
+pub fn names(payload: &[u8], ids: &[&str]) -> bool {
+    if let Ok(value) = serde_json::from_slice(payload) {
+        return is_about(&value, ids);
+    }
+    let text = String::from_utf8_lossy(payload);
+    ids.iter().any(|id| text.contains(&Value::from(*id).to_string()))
+}
+
+fn is_about(value: &Value, ids: &[&str]) -> bool {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| OF_PEOPLE.contains(&key.as_str()) && is_one(value, ids) || is_about(value, ids)),
+        Value::Array(items) => items.iter().any(|item| is_about(item, ids)),
+        _ => false,
+    }
+}
+
+fn is_one(value: &Value, ids: &[&str]) -> bool {
+    match value {
+        Value::String(text) => ids.contains(&text.as_str()),
+        Value::Array(items) => items.iter().any(|item| is_one(item, ids)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +162,24 @@ mod tests {
         assert_eq!(kinds(payload), told);
         assert_eq!(kinds(b"a@b.c"), json!("no JSON"));
         assert_eq!(kinds(b"\"a@b.c\""), json!("string"));
+    }
+
+    #[test]
+    fn a_letter_names_somebody_where_ids_of_people_stand() {
+        let named = |payload: &str| names(payload.as_bytes(), &["c-1", "7"]);
+        for payload in [
+            r#"{"contact_id": "c-1"}"#,
+            r#"{"data": {"user_id": "7"}}"#,
+            r#"{"contact_ids": ["c-2", "c-1"]}"#,
+            r#"{"events": [{"properties": {"contact_id": "\u0063-1"}}]}"#,
+            r#"{"contact_id": "c-1", "#,
+        ] {
+            assert!(named(payload), "{payload}");
+        }
+        for payload in
+            [r#"{"contact_id": "c-12"}"#, r#"{"quantity": "7"}"#, r#"["c-1"]"#, r#"{"contact_id": 7}"#, "c-1"]
+        {
+            assert!(!named(payload), "{payload}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 pub mod check;
 mod commit;
 pub mod credentials;
-mod dead_letters;
+pub mod dead_letters;
+pub mod erasure;
 mod error;
 pub mod maintain;
 mod metrics;

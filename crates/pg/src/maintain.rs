@@ -49,7 +49,7 @@ macro_rules! forget {
         ]
     };
 }
-const FORGET: [[&str; 2]; 2] = [forget!("goals"), forget!("evaluator")];
+const FORGET: [[&str; 2]; 3] = [forget!("ingest"), forget!("goals"), forget!("evaluator")];
 /// Rows that a batch deletes at most, as it says.
 const FORGET_BATCH: u64 = 5_000;
 

@@ -34,12 +34,14 @@ macro_rules! statements {
     };
 }
 
+static INGEST: Statements = statements!("ingest");
 static GOALS: Statements = statements!("goals");
 static EVALUATOR: Statements = statements!("evaluator");
 
 impl Statements {
     fn of(schema: &str) -> Result<&'static Self, Error> {
         match schema {
+            "ingest" => Ok(&INGEST),
             "goals" => Ok(&GOALS),
             "evaluator" => Ok(&EVALUATOR),
             other => Err(Error::Decode(format!("schema {other} keeps no answers"))),
@@ -48,7 +50,7 @@ impl Statements {
 
     /// Every statement, for the test that prepares them all.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-        [("goals", &GOALS), ("evaluator", &EVALUATOR)]
+        [("ingest", &INGEST), ("goals", &GOALS), ("evaluator", &EVALUATOR)]
             .into_iter()
             .flat_map(|(schema, s)| [s.begin, s.keep].map(|sql| (schema, sql)))
     }

@@ -5,6 +5,7 @@ use crate::api;
 use crate::backlog::Backlog;
 use crate::configuration::Configurations;
 use crate::consume::commands::Commands;
+use crate::consume::erasure::Erasure;
 use crate::consume::events_stored::EventsStored;
 use crate::evaluate::{Bounds, Evaluator};
 use crate::metrics::Metrics;
@@ -17,7 +18,9 @@ use runtime::{Context, Gate, Shutdown, Tasks};
 use std::sync::Arc;
 use web::{AdminPort, Identity};
 
-const QUEUES: &[Queue] = &[Queue::EvaluatorEvents, Queue::EvaluatorCommands];
+const QUEUES: &[Queue] = &[Queue::EvaluatorEvents, Queue::EvaluatorCommands, Queue::EvaluatorErasure];
+/// Erasures that are taken at once; they are carried out one after the other.
+const MAX_ERASURES: usize = 4;
 
 /// Starts the service: opens its ports, spawns its tasks and returns. Nothing is consumed before the database was found to be as
 /// it must be.
@@ -81,6 +84,9 @@ fn consume(
     let rechecks =
         Consume { queue: Queue::EvaluatorCommands, max_messages: settings.max_rechecks, prefetch: settings.prefetch };
     spawn("commands", Arc::new(commands), rechecks);
+    let erasure = Erasure { db: db.clone(), metrics: metrics.clone() };
+    let erasures = Consume { queue: Queue::EvaluatorErasure, max_messages: MAX_ERASURES, prefetch: 0 };
+    spawn("erasure", Arc::new(erasure), erasures);
     let max_events = settings.max_events;
     let events = Arc::new(EventsStored { configurations, evaluator, metrics, max_events, backlog });
     let chunks =

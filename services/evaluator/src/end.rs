@@ -55,7 +55,8 @@ async fn end_in(db: &Db, tx: &Tx, origin: &Origin, id: EnrollmentId, end: &End) 
     Ok(ended)
 }
 
-fn cancellation(tenant: &TenantId, ended: &Enrollment, actions: Vec<ActionId>) -> ActionCancelled {
+/// What is told of an end that cancelled something.
+pub fn cancellation(tenant: &TenantId, ended: &Enrollment, actions: Vec<ActionId>) -> ActionCancelled {
     ActionCancelled {
         tenant_id: tenant.clone(),
         workflow_id: ended.workflow_id,

@@ -10,6 +10,7 @@ mod configuration;
 mod consume;
 mod end;
 mod enroll;
+mod erase;
 mod error;
 mod evaluate;
 mod explain;

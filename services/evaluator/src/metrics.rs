@@ -1,6 +1,6 @@
 //! The instruments of the evaluation.
 
-use domain::contract::{Command, EndEnrollment, Enroll, ScheduleAction};
+use domain::contract::{Command, EndEnrollment, Enroll, EraseSubject, ScheduleAction};
 use domain::goal::GoalType;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
@@ -77,7 +77,9 @@ impl Metrics {
             counter.add(0, &[]);
         }
         self.unreadable.add(0, &[]);
-        for command in [Enroll::ROUTING_KEY, EndEnrollment::ROUTING_KEY, ScheduleAction::ROUTING_KEY] {
+        for command in
+            [Enroll::ROUTING_KEY, EndEnrollment::ROUTING_KEY, EraseSubject::ROUTING_KEY, ScheduleAction::ROUTING_KEY]
+        {
             for result in ["done", "refused", "repeated"] {
                 self.commands.add(0, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
             }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Consume, Queue, Relay};
+use bus::{Bus, Consume, Handler, Queue, Relay};
 use pg::Db;
-use runtime::{Context, Gate, Shutdown};
+use runtime::{Context, Gate, Shutdown, Tasks};
 use web::{AdminPort, Identity};
 
 use crate::api::{self, App};
 use crate::consume::commands::Commands;
+use crate::consume::erasure::Erasure;
 use crate::listeners;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
-const QUEUES: &[Queue] = &[Queue::GoalsCommands];
+const QUEUES: &[Queue] = &[Queue::GoalsCommands, Queue::GoalsErasure];
 /// Commands that are taken at once; they are carried out one after the other.
 const MAX_COMMANDS: usize = 16;
 
@@ -38,17 +39,26 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
         async move { db.self_check().await }
     };
     tasks.spawn("self_check", gate.clone().keep(ask));
-    let commands = Commands { db: db.clone(), metrics: metrics.clone() };
-    let consume = Consume { queue: Queue::GoalsCommands, max_messages: MAX_COMMANDS, prefetch: 0 };
-    let consumed = bus.consume(consume, Arc::new(commands), db.dead_letters());
-    tasks.spawn("commands", gate.clone().once_open(consumed));
-    let drained = bus.drain_dead(Queue::GoalsCommands, db.dead_letters());
-    tasks.spawn("dead_letters", gate.once_open(drained));
+    consume(&bus, &db, &metrics, &tasks, &gate);
     let every = Duration::from_secs(settings.listeners.count_every_seconds.get());
     tasks.spawn("count_listeners", listeners::count_until(db.clone(), metrics, every, shutdown.draining()));
     tasks.spawn("watch", db.clone().watch(shutdown.draining().cancelled_owned()));
     tasks.spawn_last("relay", Relay::run(db.outbox(), bus.publisher(), shutdown.flushing()));
     Ok(())
+}
+
+fn consume(bus: &Bus, db: &Db, metrics: &Metrics, tasks: &Tasks, gate: &Gate) {
+    let commands = Arc::new(Commands { db: db.clone(), metrics: metrics.clone() });
+    let erasure = Arc::new(Erasure { db: db.clone(), metrics: metrics.clone() });
+    let handlers: [(&str, Queue, Arc<dyn Handler>); 2] =
+        [("commands", Queue::GoalsCommands, commands), ("erasure", Queue::GoalsErasure, erasure)];
+    for (name, queue, handler) in handlers {
+        let consumed =
+            bus.consume(Consume { queue, max_messages: MAX_COMMANDS, prefetch: 0 }, handler, db.dead_letters());
+        tasks.spawn(name, gate.clone().once_open(consumed));
+        let drained = bus.drain_dead(queue, db.dead_letters());
+        tasks.spawn("dead_letters", gate.clone().once_open(drained));
+    }
 }
 
 /// Ready while configuration can be read and changed. The broker is no part of it: while it is away the outbox keeps what it

@@ -10,6 +10,7 @@ mod change;
 mod consume;
 mod credentials;
 pub mod dead_letters;
+mod erase;
 mod error;
 mod event_types;
 mod goals;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use domain::contract::{Command, DeleteReference, PutReference};
+use domain::contract::{Command, DeleteReference, EraseSubject, PutReference};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 
@@ -41,7 +41,7 @@ impl Metrics {
             .u64_counter("goal.commands")
             .with_description("Requests carried out over the bus, by command and result")
             .build();
-        for command in [PutReference::ROUTING_KEY, DeleteReference::ROUTING_KEY] {
+        for command in [PutReference::ROUTING_KEY, DeleteReference::ROUTING_KEY, EraseSubject::ROUTING_KEY] {
             for result in ["done", "refused", "repeated"] {
                 commands.add(0, &[KeyValue::new("command", command), KeyValue::new("result", result)]);
             }

@@ -10,11 +10,12 @@ use runtime::{Context, Gate, Metrics as Exposed, Shutdown, Tasks};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use web::body::Limits;
-use web::{AdminPort, RateLimit};
+use web::{AdminPort, Identity, RateLimit};
 
 use crate::api::{self, Api};
 use crate::committer::Committer;
 use crate::consume::domain_events::DomainEvents;
+use crate::consume::erasure::Erasure;
 use crate::door::Door;
 use crate::intake::{Intake, Job, Spool};
 use crate::metrics::Metrics;
@@ -23,13 +24,16 @@ use crate::schemas::Schemas;
 use crate::senders::Senders;
 use crate::settings::Settings;
 
+const QUEUES: &[Queue] = &[Queue::IngestDomain, Queue::IngestErasure];
+/// Erasures, and reports of them, that are taken at once; they are carried out one after the other.
+const MAX_ERASURES: usize = 16;
+
 /// Starts the service: opens its ports, spawns its tasks and returns. Nothing is stored before the
 /// database was found to be as it must be.
 pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let Context { settings, tasks, shutdown, handle, metrics: exposed, .. } = context;
     let db = Db::connect(&settings.database, "ingest", handle.clone())?;
-    let queues = &[Queue::IngestDomain];
-    let bus = Bus::connect(settings.bus.clone(), queues, shutdown.draining(), handle);
+    let bus = Bus::connect(settings.bus.clone(), QUEUES, shutdown.draining(), handle);
     let metrics = Arc::new(Metrics::new());
     // However small the queue is made, one request always fits.
     let queue_bytes = settings.intake.queue_max_bytes.max(settings.intake.max_body_bytes);
@@ -61,6 +65,9 @@ struct App {
 
 impl App {
     fn open_http(&self, exposed: Exposed) -> anyhow::Result<()> {
+        let settings = &self.settings;
+        let (identity, keeper) = Identity::open(self.db.clone(), &settings.identity, settings.http.rate_limit)?;
+        self.tasks.spawn("jwks", keeper.run(self.shutdown.draining().cancelled_owned()));
         let api = Arc::new(Api {
             door: Arc::clone(&self.door),
             senders: Arc::clone(&self.senders),
@@ -69,6 +76,9 @@ impl App {
                 deadline_ms: self.settings.intake.body_deadline_ms,
             },
             limit: RateLimit::new(self.settings.http.rate_limit),
+            identity,
+            db: self.db.clone(),
+            erase_wait: Duration::from_millis(settings.people.erase_wait_ms),
         });
         let admin = self.admin(AdminPort::new(exposed.registry));
         let operations = api::operations();
@@ -100,8 +110,14 @@ impl App {
         };
         let consumed = self.bus.consume(consume, handler, self.db.dead_letters());
         self.tasks.spawn("domain_events", self.gate.clone().once_open(consumed));
-        let drained = self.bus.drain_dead(Queue::IngestDomain, self.db.dead_letters());
-        self.tasks.spawn("dead_domain_events", self.gate.clone().once_open(drained));
+        let erasure = Arc::new(Erasure { db: self.db.clone() });
+        let consume = Consume { queue: Queue::IngestErasure, max_messages: MAX_ERASURES, prefetch: 0 };
+        let consumed = self.bus.consume(consume, erasure, self.db.dead_letters());
+        self.tasks.spawn("erasure", self.gate.clone().once_open(consumed));
+        for &queue in QUEUES {
+            let drained = self.bus.drain_dead(queue, self.db.dead_letters());
+            self.tasks.spawn("dead_letters", self.gate.clone().once_open(drained));
+        }
     }
 
     fn store(self, jobs: UnboundedReceiver<Job>, metrics: Arc<Metrics>) {

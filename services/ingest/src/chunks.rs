@@ -43,14 +43,14 @@ fn message(tenant_id: &TenantId, received_at: OffsetDateTime, events: &[Timed<'_
 }
 
 fn stored<'a>(received_at: OffsetDateTime, event: &Timed<'a>) -> EventStored<'a> {
-    let Timed { candidate, event_time, .. } = *event;
+    let Timed { candidate, contact_id, event_time, .. } = *event;
     EventStored {
         event_id: candidate.event_id,
         event_name: Cow::Borrowed(&candidate.event_name),
         event_time,
         received_at,
         project_id: candidate.project_id.as_deref().map(Cow::Borrowed),
-        contact_id: candidate.contact_id.as_ref().map(Cow::Borrowed),
+        contact_id: contact_id.map(Cow::Borrowed),
         user_id: candidate.user_id.as_deref().map(Cow::Borrowed),
         session_id: candidate.session_id.as_deref().map(Cow::Borrowed),
         properties: Cow::Borrowed(&candidate.properties),
@@ -67,7 +67,7 @@ mod tests {
 
     fn chunks(candidates: &[Candidate]) -> Vec<EventsStored<'static>> {
         let now = OffsetDateTime::UNIX_EPOCH;
-        let timed = |candidate| Timed { candidate, event_time: now, time_clamped: false };
+        let timed = |candidate| Timed { candidate, contact_id: None, event_time: now, time_clamped: false };
         let events: Vec<Timed<'_>> = candidates.iter().map(timed).collect();
         let messages = messages(now, &events);
         assert!(messages.iter().all(|message| message.mandatory && message.payload.len() <= EventsStored::MAX_BYTES));

@@ -1,10 +1,12 @@
 //! One transaction for one folded batch: ids into the ledger, new events into the raw table, chunks
 //! into the outbox. What the database refuses is searched out by halving, so that it stands alone.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use domain::event::event_time;
+use domain::ids::{ContactId, TenantId};
 use pg::{Db, Scope, Tx};
 use time::OffsetDateTime;
 
@@ -12,7 +14,7 @@ use crate::batch::Outcome;
 use crate::candidate::Candidate;
 use crate::chunks;
 use crate::store::events_raw::Timed;
-use crate::store::{event_keys, events_raw};
+use crate::store::{event_keys, events_raw, identity_links};
 
 /// Stores candidates, unique and ascending by tenant and id; what became of each. Committed, or
 /// given up, when it returns.
@@ -78,7 +80,8 @@ async fn transaction(db: &Db, candidates: &Arc<[Candidate]>, range: Range<usize>
 /// there a second: it tells of those that were free, and asks for the content of the others.
 async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outcome>, pg::Error> {
     let received_at = tx.now();
-    let events: Vec<Timed<'_>> = candidates.iter().map(|event| timed(event, received_at)).collect();
+    let linked = linked(tx, candidates).await?;
+    let events: Vec<Timed<'_>> = candidates.iter().map(|event| timed(event, &linked, received_at)).collect();
     let messages = chunks::messages(received_at, &events);
     let taken = events_raw::store(tx, received_at, &events, &messages).await?;
     let mut outcomes = vec![Outcome::New; candidates.len()];
@@ -97,7 +100,29 @@ async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outc
     Ok(outcomes)
 }
 
-fn timed(candidate: &Candidate, received_at: OffsetDateTime) -> Timed<'_> {
+/// The contacts whom users are.
+type Linked<'a> = HashMap<(&'a TenantId, &'a str), ContactId>;
+
+/// Whom an event is stored as one of by its user alone.
+fn anonymous(candidate: &Candidate) -> Option<(&TenantId, &str)> {
+    let user = candidate.user_id.as_deref().filter(|_| candidate.contact_id.is_none())?;
+    Some((&candidate.tenant_id, user))
+}
+
+/// The contacts that those are linked to who name none. Looked up by each transaction that stores, so that a link holds from its
+/// answer on, whichever process is asked; where every event names its contact, or no user, nothing is.
+async fn linked<'a>(tx: &Tx, candidates: &'a [Candidate]) -> Result<Linked<'a>, pg::Error> {
+    let users: BTreeSet<_> = candidates.iter().filter_map(anonymous).collect();
+    if users.is_empty() {
+        return Ok(Linked::new());
+    }
+    let users: Vec<_> = users.into_iter().collect();
+    let contacts = identity_links::live(tx, &users).await?;
+    Ok(users.into_iter().zip(contacts).filter_map(|(user, contact)| Some((user, contact?))).collect())
+}
+
+fn timed<'a>(candidate: &'a Candidate, linked: &'a Linked<'_>, received_at: OffsetDateTime) -> Timed<'a> {
     let (event_time, time_clamped) = event_time(candidate.occurred_at, candidate.sent_at, received_at);
-    Timed { candidate, event_time, time_clamped }
+    let contact_id = candidate.contact_id.as_ref().or_else(|| linked.get(&anonymous(candidate)?));
+    Timed { candidate, contact_id, event_time, time_clamped }
 }

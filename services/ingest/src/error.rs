@@ -1,9 +1,9 @@
-//! Why a request as a whole was not served.
+//! Why a request as a whole was not served, or a message not taken.
 
 use domain::fault::Fault;
 
 /// One variant per cause; `code` is what the sender, the log and the metric see.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("a write token is needed: Authorization, X-Write-Key or ?write_key=")]
     MissingCredentials,
@@ -21,6 +21,42 @@ pub enum Error {
     Busy,
     #[error("storage is away; send it again")]
     StorageAway,
+    #[error("there is no such object")]
+    NotFound,
+    #[error("the user is linked to another contact")]
+    AlreadyIdentified,
+    #[error("the link of the user kept changing")]
+    Overtaken,
+    #[error("{0}")]
+    Invalid(Fault),
+    #[error("the key was used for another request")]
+    KeyReused,
+    #[error("the database did not do it")]
+    Database(#[source] pg::Error),
+}
+
+impl From<pg::Error> for Error {
+    fn from(error: pg::Error) -> Self {
+        match error {
+            pg::Error::KeyReused => Self::KeyReused,
+            error => Self::Database(error),
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(fault)
+    }
+}
+
+impl pg::Failure for Error {
+    fn pg(&self) -> Option<&pg::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl Error {
@@ -35,6 +71,13 @@ impl Error {
             Self::AllRejected => "all_rejected",
             Self::Busy => "overloaded",
             Self::StorageAway => "storage_unavailable",
+            Self::NotFound => "not_found",
+            Self::AlreadyIdentified => "already_identified",
+            Self::Overtaken => "overtaken",
+            Self::Invalid(fault) => fault.code,
+            Self::KeyReused => pg::once::KEY_REUSED,
+            Self::Database(error) if error.is_unavailable() => "storage_unavailable",
+            Self::Database(_) => "internal",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod api;
 mod app;
+mod asked;
+mod author;
 mod batch;
 mod candidate;
 mod chunks;
@@ -9,7 +11,10 @@ mod commit;
 mod committer;
 mod consume;
 mod door;
+mod erasure;
 mod error;
+mod export;
+mod identity;
 mod intake;
 mod metrics;
 mod own_types;

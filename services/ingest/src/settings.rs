@@ -8,6 +8,9 @@ use serde::Deserialize;
 pub struct Settings {
     /// The two ports.
     pub http: web::HttpSettings,
+    /// How callers who ask about people are known beside API keys.
+    #[serde(default)]
+    pub identity: web::IdentitySettings,
     /// The stages of the end.
     pub life: runtime::Life,
     /// Where traces go; the runtime crate reads it.
@@ -24,6 +27,16 @@ pub struct Settings {
     pub lookup: Lookup,
     /// The consumer of `ingest.domain`.
     pub domain_events: DomainEvents,
+    /// Forgetting people.
+    pub people: People,
+}
+
+/// Forgetting people.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct People {
+    /// How long an answer to an erasure waits for the reports of all services.
+    pub erase_wait_ms: u64,
 }
 
 /// Bodies, and the queue behind the doors.

@@ -1,4 +1,4 @@
-//! Every route but those of analytics and `simulate`, one request after the other, while events are stored and judged. Which routes
+//! Every route but those of analytics, `simulate` and `erase` (which waits for all services), one request after the other, while events are stored and judged. Which routes
 //! there are, the documents of the services say.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     let lasts = times.load.min(LONGEST);
     let mut row = Row::new(
         "api",
-        "every route but those of analytics and simulate, one request at a time, while 1,000 events/s are stored and 5 % of them end an enrollment",
+        "every route but those of analytics, simulate and erase, one request at a time, while 1,000 events/s are stored and 5 % of them end an enrollment",
     );
     let enrollments = Shape::enough(BACKGROUND * lasts.as_secs_f64() * 0.05);
     let scenario = Scenario { tenants: 1, workflows: 10, enrollments };
@@ -79,10 +79,13 @@ pub async fn api(stand: &Stand, times: Times) -> anyhow::Result<Row> {
     Ok(row)
 }
 
+/// What the routes of ingest have in them.
+const OF_INGEST: [&str; 3] = ["identify", "users", "erasures"];
+
 /// Whether a route, with or without its method, is of the configuration API.
 fn is_of_goals(route: &str) -> bool {
     let of_others = ["enrollments", "actions", "achievements", "recheck", "events"];
-    !route.split(['/', '?', ' ']).any(|part| of_others.contains(&part))
+    !route.split(['/', '?', ' ']).any(|part| of_others.contains(&part) || OF_INGEST.contains(&part))
 }
 
 /// Whether the path of a document is that of a route as it is asked: `/references/{kind}/{ref_id}`, `/references/product/{}`.
@@ -98,6 +101,7 @@ struct Caller<'s> {
     http: Client,
     goals: String,
     evaluator: String,
+    ingest: String,
     tenant: String,
     key: String,
     operator: String,
@@ -114,6 +118,7 @@ impl<'s> Caller<'s> {
             http: client()?,
             goals: stand.place.services.goals.url.clone(),
             evaluator: stand.place.services.evaluator.url.clone(),
+            ingest: stand.place.services.ingest.url.clone(),
             tenant: tenant.id.to_string(),
             key: tenant.api_key.clone(),
             operator: stand.place.operator_key.clone(),
@@ -124,8 +129,21 @@ impl<'s> Caller<'s> {
 
     /// One request; `route` is written with `{}` for each of `ids`.
     async fn ask(&mut self, call: (Method, &str, &[&str]), body: Option<Value>) -> anyhow::Result<Value> {
+        let named = format!("{} {}", call.0, call.1);
+        let (answer, us) = self.send(call, body).await?;
+        self.took.entry(named).or_insert_with(histogram).saturating_record(us.max(1));
+        Ok(answer)
+    }
+
+    /// The answer to a request, and after how many microseconds.
+    async fn send(&self, call: (Method, &str, &[&str]), body: Option<Value>) -> anyhow::Result<(Value, u64)> {
         let (method, route, ids) = call;
-        let base = if is_of_goals(route) { &self.goals } else { &self.evaluator };
+        let is_of_ingest = route.split('/').any(|part| OF_INGEST.contains(&part));
+        let base = match is_of_goals(route) {
+            true => &self.goals,
+            false if is_of_ingest => &self.ingest,
+            false => &self.evaluator,
+        };
         let is_operators = route.starts_with("/tenants") || route.starts_with("/dead-letters");
         let secret = if is_operators { &self.operator } else { &self.key };
         let path = ids.iter().fold(route.to_owned(), |path, id| path.replacen("{}", id, 1));
@@ -141,8 +159,8 @@ impl<'s> Caller<'s> {
         let text = answer.text().await?;
         let us = u64::try_from(began.elapsed().as_micros())?;
         ensure!(status.is_success(), "{method} {path}: {status} {text}");
-        self.took.entry(format!("{method} {route}")).or_insert_with(histogram).saturating_record(us.max(1));
-        if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
+        let answer = if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? };
+        Ok((answer, us))
     }
 
     /// Every route once, in the order in which a workflow lives.
@@ -156,6 +174,17 @@ impl<'s> Caller<'s> {
         self.ask((Method::POST, "/workflows/{}/deactivate", &[workflow]), None).await?;
         self.ask((Method::DELETE, "/workflows/{}/goals/{}", &[workflow, &goal]), None).await?;
         self.ask((Method::GET, "/audit?limit=50", &[]), None).await?;
+        self.people(number).await
+    }
+
+    async fn people(&mut self, number: u64) -> anyhow::Result<()> {
+        let (user, contact) = (format!("visitor-{number}"), format!("api-{number}-0"));
+        let link = json!({"user_id": user, "contact_id": contact});
+        self.ask((Method::POST, "/identify", &[]), Some(link)).await?;
+        self.ask((Method::POST, "/users/{}/export?limit=50", &[&contact]), None).await?;
+        self.ask((Method::DELETE, "/identify/{}", &[&user]), None).await?;
+        let (receipt, _) = self.send((Method::POST, "/users/{}/erase", &[&contact]), None).await?;
+        self.ask((Method::GET, "/erasures/{}", &[&text(&receipt, "request_id")?]), None).await?;
         Ok(())
     }
 
@@ -165,13 +194,16 @@ impl<'s> Caller<'s> {
         Statements::read(&self.http, &[&services.goals.admin_url, &services.evaluator.admin_url]).await
     }
 
-    /// What the documents of goals and the evaluator have, `simulate` apart, and was not asked for.
+    /// What the documents of goals, the evaluator and ingest have, `simulate`, `erase` and the door for events apart, and was not asked for.
     async fn not_asked(&self) -> anyhow::Result<Vec<String>> {
         let mut missing = Vec::new();
-        for base in [&self.goals, &self.evaluator] {
+        let apart = ["/simulate", "/erase", "/events"];
+        for base in [&self.goals, &self.evaluator, &self.ingest] {
             let document: Value = self.http.get(format!("{base}/openapi.json")).send().await?.json().await?;
             for (path, item) in document["paths"].as_object().into_iter().flatten() {
-                let Some(path) = path.strip_prefix("/api/v1").filter(|path| !path.ends_with("/simulate")) else {
+                let Some(path) =
+                    path.strip_prefix("/api/v1").filter(|path| !apart.iter().any(|end| path.ends_with(end)))
+                else {
                     continue;
                 };
                 for method in item.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase()) {

@@ -23,6 +23,11 @@ pub struct SubjectErased {
     pub erased_at: OffsetDateTime,
 }
 
+impl SubjectErased {
+    /// The services that keep rows of persons. An erasure is done when each of them has reported.
+    pub const SERVICES: [&str; 3] = ["ingest", "goals", "evaluator"];
+}
+
 fact! {
     SubjectErased, "subject.erased", source: |fact| format!("/goalpost/{}", fact.service), time: erased_at,
     subject: request_id, id: [request_id, service]

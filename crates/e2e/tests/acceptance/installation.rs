@@ -18,6 +18,10 @@ const FACTS: &str = "goalpost.workflow";
 /// Nobody else binds this; it tells the subscriber that all that came before has been heard.
 const MARK: &str = "acceptance.mark";
 
+const TABLES: &str = "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped \
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1";
+
 static INSTALLATION: OnceLock<Installation> = OnceLock::new();
 
 pub struct Installation {
@@ -132,6 +136,30 @@ impl Installation {
             subscriber.heard.push(message);
         }
         subscriber.rested = Some(since);
+    }
+
+    /// The rows of a tenant, by table, in which a text stands somewhere: in any column, its bytes in those of bytes.
+    pub async fn rows_with(&self, tenant: &str, text: &str) -> Vec<String> {
+        let tables = self.database.query(TABLES, &[]).await.unwrap();
+        assert!(tables.len() > 20, "the catalogue was read");
+        let mut rows = Vec::new();
+        for table in tables {
+            let table: String = table.get(0);
+            let asked = format!(
+                "SELECT t::text FROM {table} t WHERE t.tenant_id = $1 AND (strpos(t::text, $2) > 0 \
+                 OR strpos(t::text, encode(convert_to($2, 'UTF8'), 'hex')) > 0)"
+            );
+            let found = self.database.query(&asked, &[&tenant, &text]).await.unwrap();
+            rows.extend(found.iter().map(|row| format!("{table}: {}", row.get::<_, String>(0))));
+        }
+        rows
+    }
+
+    /// The facts of this kind that the subscriber has heard.
+    pub async fn all_facts(&self, kind: &str) -> Vec<Value> {
+        let subscriber = self.subscriber.lock().await;
+        let of_kind = subscriber.heard.iter().filter(|message| message.routing_key == kind);
+        of_kind.map(|message| serde_json::from_slice(&message.body).unwrap()).collect()
     }
 
     /// The facts of this kind about an enrollment that the subscriber has heard.

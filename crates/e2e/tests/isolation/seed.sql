@@ -21,6 +21,11 @@ INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, t
 SELECT month, month, month, gen_random_uuid(), false, tenant_id, 'form.submitted', 'c', '{}'
 FROM platform.tenants,
      unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() + interval '3 months', now() + interval '9 months']) AS month;
+INSERT INTO ingest.identity_links (tenant_id, user_id, linked_at, contact_id, linked_by) SELECT tenant_id, 'u', now(), 'c', 'test' FROM platform.tenants;
+INSERT INTO ingest.erasures (tenant_id, request_id, subject_hash, requested_by, requested_at)
+SELECT tenant_id, gen_random_uuid(), content_key, 'test', now() FROM platform.tenants;
+INSERT INTO ingest.erasure_reports (tenant_id, request_id, service, erased_at, counts)
+SELECT tenant_id, request_id, 'ingest', now(), '{}' FROM ingest.erasures;
 INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, status, enrolled_at, created_at, exited_at, goal_reached_at, exit_reason)
 SELECT tenant_id, gen_random_uuid(), id, 'c', 'completed_goal', now(), now(), now(), now(), 'goal_achieved' FROM goals.workflows;
 INSERT INTO evaluator.scheduled_actions (tenant_id, id, enrollment_id, action_type, scheduled_at, created_at)
@@ -34,7 +39,7 @@ DO $$
 DECLARE
     s name;
 BEGIN
-    FOREACH s IN ARRAY '{goals,evaluator}'::name[] LOOP
+    FOREACH s IN ARRAY '{ingest,goals,evaluator}'::name[] LOOP
         EXECUTE format('INSERT INTO %I.answers (tenant_id, scope, key, fingerprint, status, body) '
                        'SELECT tenant_id, ''bus'', ''k'', content_key, 200, ''{}'' FROM platform.tenants', s);
     END LOOP;

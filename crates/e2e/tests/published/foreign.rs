@@ -278,6 +278,9 @@ fn in_bodies(of: &Ids, own: &Ids) -> Vec<Case> {
     cases.push((("evaluator", "post", path), json!({"contact_id": of.get("contact")})));
     let path = "/api/v1/workflows/{workflow_id}/enrollments/batch";
     cases.push((("evaluator", "post", path), json!({"enrollments": [{"contact_id": of.get("contact")}]})));
+    // The event of a user who is linked by then: what follows goes last.
+    let identify = json!({"user_id": of.get("user"), "contact_id": of.get("contact")});
+    cases.push((("ingest", "post", "/api/v1/identify"), identify));
     let event = json!({"event_id": of.get("event"), "event_name": "page_viewed", "occurred_at": "2026-01-03T10:00:00Z",
         "contact_id": of.get("contact"), "user_id": of.get("user"), "session_id": of.get("session"),
         "project_id": of.get("project")});

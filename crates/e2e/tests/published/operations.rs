@@ -14,7 +14,7 @@ use crate::rows::database;
 
 pub const SERVICES: [&str; 4] = ["ingest", "goals", "evaluator", "analytics"];
 /// What is carried out once for each `Idempotency-Key`: every POST that makes something, and nothing else.
-const ONCE: [&str; 8] = [
+const ONCE: [&str; 9] = [
     "createApiKey",
     "createGoal",
     "createTenant",
@@ -22,6 +22,7 @@ const ONCE: [&str; 8] = [
     "createWriteToken",
     "enrollContact",
     "enrollContacts",
+    "erasePerson",
     "scheduleAction",
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];

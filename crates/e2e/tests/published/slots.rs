@@ -8,8 +8,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// What has ids in paths: the word before the id.
-const IN_PATHS: [&str; 8] =
-    ["tenants", "api-keys", "write-tokens", "workflows", "goals", "event-types", "enrollments", "actions"];
+const IN_PATHS: [&str; 9] =
+    ["tenants", "api-keys", "write-tokens", "workflows", "goals", "event-types", "enrollments", "actions", "erasures"];
 /// Parameters of queries that are ids, and of what.
 const IN_QUERIES: [(&str, &str); 4] =
     [("contact_id", "contact"), ("object_id", "workflows"), ("tenant_id", "tenants"), ("cursor", "cursor")];
@@ -131,6 +131,7 @@ fn meaning(path: &str, before: &str, part: &str) -> Part {
         ("{kind}", "{ref_id}") => Part::Id("tag"),
         ("dead-letters", "{schema}") => Part::Word("ingest"),
         ("{schema}", "{id}") => Part::Id("dead-letters"),
+        ("identify" | "users", "{user_id}") => Part::Id("user"),
         _ => {
             let of = IN_PATHS.into_iter().find(|of| *of == before);
             Part::Id(of.unwrap_or_else(|| panic!("the walk does not know what {part} of {path} is an id of")))

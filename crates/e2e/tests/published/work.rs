@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::dev::Dev;
 
 /// How often one of each has to come, at least: exchange, routing key, count.
-pub const PUBLISHED: [(&str, &str, usize); 17] = [
+pub const PUBLISHED: [(&str, &str, usize); 20] = [
     ("goalpost.workflow", "goal.changed", 4),
     ("goalpost.workflow", "workflow.activated", 1),
     ("goalpost.workflow", "workflow.enrollment.created", 2),
@@ -24,6 +24,9 @@ pub const PUBLISHED: [(&str, &str, usize); 17] = [
     ("goalpost.workflow", "workflow.action.due", 1),
     ("goalpost.workflow", "workflow.action.cancelled", 1),
     ("goalpost.workflow", "workflow.deactivated", 1),
+    ("goalpost.workflow", "identity.linked", 2),
+    ("goalpost.workflow", "subject.erased", 3),
+    ("goalpost.commands", "erase_subject", 1),
     ("goalpost.commands", "recheck", 2),
     ("goalpost.commands", "enroll", 1),
     ("goalpost.commands", "schedule_action", 1),
@@ -84,6 +87,17 @@ pub async fn through_everything(dev: &Dev) {
     let paid = event("payment.completed", "all-leaves", json!({"amount": 150}));
     post("ingest", "/api/v1/events", json!([paid])).await;
     from_another_system(dev).await;
+    people(dev).await;
+}
+
+/// A user is linked to a contact, and is not; the contact is forgotten.
+async fn people(dev: &Dev) {
+    let key = dev.text("/api_key");
+    let link = json!({"user_id": "all-visits", "contact_id": "all-is-forgotten"});
+    ask_as(dev, key, ("ingest", Method::POST, "/api/v1/identify"), link).await;
+    ask_as(dev, key, ("ingest", Method::DELETE, "/api/v1/identify/all-visits"), json!({})).await;
+    let receipt = ask_as(dev, key, ("ingest", Method::POST, "/api/v1/users/all-is-forgotten/erase"), json!({})).await;
+    assert_eq!(receipt["services"]["ingest"]["counts"]["ingest.identity_links"], 1, "{receipt}");
 }
 
 /// One of each command, each asking for a reply; the replies, the last of which refuses.

@@ -45,6 +45,7 @@ impl World {
         world.configure(dev, mark).await;
         world.enroll(dev, mark).await;
         world.lose(dev).await;
+        world.forget(dev, mark).await;
         world
     }
 
@@ -110,6 +111,13 @@ impl World {
                 self.ids.put("actions", text(&action, "id"));
             }
         }
+    }
+
+    /// Somebody whom there never was.
+    async fn forget(&mut self, dev: &Dev, mark: &str) {
+        let path = format!("/api/v1/users/gone-{mark}/erase");
+        let receipt = ask_as(dev, &self.tenant.admin, ("ingest", Method::POST, &path), json!({})).await;
+        self.ids.put("erasures", text(&receipt, "request_id"));
     }
 
     /// Two messages that nobody can take. Their letters have long numbers, which stand for nothing else in an answer.

@@ -28,6 +28,15 @@ async fn statements_of_what_is_done_once_prepare_as_the_roles_that_run_them() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_that_forget_dead_letters_prepare_as_the_roles_that_run_them() {
+    let (database, _) = goals().await;
+    for (schema, sql) in pg::dead_letters::forgetting() {
+        let client = database.login(&format!("goalpost_{schema}_system")).await.unwrap();
+        client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
 #[test]
 fn every_migration_file_is_embedded() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");

@@ -1,6 +1,7 @@
 //! The messages that this service consumes, one file each.
 
 pub mod commands;
+pub mod erasure;
 pub mod events_stored;
 mod requests;
 

@@ -5,6 +5,7 @@ pub mod actions;
 pub mod configuration;
 pub mod due;
 pub mod enrollments;
+pub mod erasing;
 pub mod events;
 pub mod histories;
 pub mod judged;

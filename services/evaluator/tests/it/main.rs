@@ -8,6 +8,7 @@ mod bus_side;
 mod commands;
 mod counting;
 mod enrolling;
+mod erasing;
 mod exits;
 mod explaining;
 mod logic;

@@ -1,7 +1,8 @@
 //! Every statement is prepared as the login that runs it; the hot ones have the plan they are meant to have.
 
 use goalpost_evaluator::store::{
-    achievements, actions, configuration, due, enrollments, events, histories, judged, locks, planning, workflows,
+    achievements, actions, configuration, due, enrollments, erasing, events, histories, judged, locks, planning,
+    workflows,
 };
 use testkit::Database;
 
@@ -9,12 +10,13 @@ use testkit::Database;
 async fn every_statement_can_be_prepared_by_its_login() {
     let database = Database::create().await.unwrap();
     let tenant = database.login("goalpost_evaluator").await.unwrap();
-    let of_tenant: [&[&str]; 11] = [
+    let of_tenant: [&[&str]; 12] = [
         &achievements::STATEMENTS,
         &actions::STATEMENTS,
         &configuration::STATEMENTS[1..],
         &due::STATEMENTS[1..],
         &enrollments::STATEMENTS,
+        &erasing::STATEMENTS,
         &events::STATEMENTS,
         &histories::STATEMENTS,
         &judged::STATEMENTS,

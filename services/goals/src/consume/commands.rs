@@ -1,8 +1,6 @@
 //! The queue `goals.commands`: `put_reference` and `delete_reference`, by which the modules that own those things keep the directory
 //! current. Each message is carried out once, in the order of its queue, and answered where it asks for it.
 
-use std::error::Error as _;
-
 use bus::{Action, Handler, Message};
 use domain::contract::{Command, DeleteReference, PutReference, parse_command};
 use domain::credential::TenantStore;
@@ -12,6 +10,7 @@ use domain::once::{Answered, Asked};
 use domain::outbox::BoxFuture;
 use pg::Db;
 
+use super::failed;
 use crate::api::{gone, put_so};
 use crate::asked::{self, Content};
 use crate::change::Author;
@@ -19,6 +18,9 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::references;
 use crate::store::directory::{Key, NewReference};
+
+/// Becomes the code of a command that cannot be carried out, however often it is tried.
+const FAILED: &str = "command_failed";
 
 /// Handles the queue `goals.commands`.
 pub struct Commands {
@@ -109,10 +111,10 @@ impl Commands {
         let result = match repeated {
             Ok(false) => "done",
             Ok(true) => "repeated",
-            Err(Error::Database(error)) => return failed(&error),
+            Err(Error::Database(error)) => return failed(&error, FAILED),
             Err(error) => {
                 if let Err(away) = self.db.refuse_once(asked, error.code(), error.to_string()).await {
-                    return failed(&away);
+                    return failed(&away, FAILED);
                 }
                 tracing::info!(%tenant, command, code = error.code(), "a command was refused");
                 "refused"
@@ -125,10 +127,4 @@ impl Commands {
 
 fn is_repeated<T>(outcome: Result<Answered<T>, Error>) -> Result<bool, Error> {
     outcome.map(|answered| matches!(answered, Answered::Before(_)))
-}
-
-/// What follows from a database that did not do it. What trying again cannot help is kept.
-fn failed(error: &pg::Error) -> Action {
-    let cause = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    if error.is_unavailable() { Action::Retry(cause) } else { Action::DeadLetter { code: "command_failed", cause } }
 }

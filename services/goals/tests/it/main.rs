@@ -7,6 +7,7 @@ mod bootstrap;
 mod concurrency;
 mod credentials;
 mod dead_letters;
+mod erasing;
 mod event_types;
 mod facts;
 mod goals;

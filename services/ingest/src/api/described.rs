@@ -15,7 +15,10 @@ pub(super) const ABOUT: About = About {
     description: "The door for events: each is checked, stored once, and handed on. The credential decides the tenant. A batch \
         is answered 200 whatever the verdicts, one for each event; nothing is answered `accepted` before it was stored. \
         Bodies are taken uncompressed. `X-Request-Id` comes back.",
-    tags: &[("events", "Events of contacts, users and sessions.")],
+    tags: &[
+        ("events", "Events of contacts, users and sessions."),
+        ("people", "Which user is which contact; and people who are to be forgotten."),
+    ],
 };
 
 /// The schema of one event, by which each is judged by itself.

@@ -1,17 +1,23 @@
 //! The routes of the public port.
 
 mod answer;
+mod author;
 mod body;
 mod credential;
 mod described;
+mod erasures;
 mod events;
+mod export;
+mod identify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::web::body::Limits;
 use ::web::openapi::Api as OpenApi;
-use ::web::{Problem, RateLimit};
-use actix_web::web::{self, ServiceConfig};
+use ::web::{Identity, Problem, RateLimit};
+use actix_web::web::{self, Data, ServiceConfig};
+use pg::Db;
 
 use crate::door::Door;
 use crate::error::Error;
@@ -26,16 +32,24 @@ pub struct Api {
     pub body: Limits,
     /// Of events, by write token.
     pub limit: RateLimit,
+    /// Who asks about people.
+    pub identity: Identity,
+    pub db: Db,
+    /// For the reports of all services, when somebody is to be forgotten.
+    pub erase_wait: Duration,
 }
 
 /// Every operation of this service.
 pub fn operations() -> OpenApi {
-    OpenApi::new(described::ABOUT, described::operations())
+    let people = identify::operations().into_iter().chain(erasures::operations()).chain([export::operation()]);
+    let people = people.map(|operation| operation.refuses(503, &["storage_unavailable"]));
+    OpenApi::new(described::ABOUT, described::operations().into_iter().chain(people).collect())
 }
 
 /// Puts the routes in place, and what their handlers work with.
 pub fn routes(config: &mut ServiceConfig, operations: &OpenApi, api: &Arc<Api>) {
     config.app_data(web::Data::from(Arc::clone(api)));
+    config.app_data(Data::new(api.identity.clone())).app_data(Data::new(api.db.clone()));
     operations.register(config);
 }
 
@@ -45,10 +59,22 @@ impl From<Error> for Problem {
         match error {
             Error::MissingCredentials | Error::InvalidCredentials => Problem::unauthorized(code, message),
             Error::UnsupportedContentType => Problem::unsupported_type(code, message),
-            Error::UnusableBody(fault) => fault.into(),
+            Error::UnusableBody(fault) | Error::Invalid(fault) => fault.into(),
+            Error::NotFound => Problem::not_found(),
+            Error::AlreadyIdentified | Error::KeyReused => Problem::conflict(code, message),
             Error::AllRejected => Problem::bad_request(code, message),
             Error::Busy => Problem::unavailable(code, message).retry_in(1),
-            Error::CredentialsUnavailable | Error::StorageAway => Problem::unavailable(code, message),
+            Error::CredentialsUnavailable | Error::StorageAway | Error::Overtaken => {
+                Problem::unavailable(code, message)
+            }
+            Error::Database(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, code, "a request failed");
+                if error.is_unavailable() {
+                    Problem::unavailable(code, "storage is away; send it again")
+                } else {
+                    Problem::internal()
+                }
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What comes over the bus.
 
 pub mod domain_events;
+pub mod erasure;
 mod spoken;

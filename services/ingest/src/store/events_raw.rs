@@ -15,6 +15,8 @@ use crate::candidate::Candidate;
 #[derive(Debug, Clone, Copy)]
 pub struct Timed<'a> {
     pub candidate: &'a Candidate,
+    /// The contact that it names, or that its user is linked to.
+    pub contact_id: Option<&'a ContactId>,
     pub event_time: OffsetDateTime,
     /// `event_time` was too far in the future and is the time of receipt instead.
     pub time_clamped: bool,
@@ -69,7 +71,7 @@ pub async fn store(
     let clamped: Vec<bool> = events.iter().map(|event| event.time_clamped).collect();
     let projects: Vec<Option<&str>> = column(events, |event| event.project_id.as_deref());
     let users: Vec<Option<&str>> = column(events, |event| event.user_id.as_deref());
-    let contacts: Vec<Option<&str>> = column(events, |event| event.contact_id.as_ref().map(ContactId::as_str));
+    let contacts: Vec<Option<&str>> = events.iter().map(|event| event.contact_id.map(ContactId::as_str)).collect();
     let sessions: Vec<Option<&str>> = column(events, |event| event.session_id.as_deref());
     let properties: Vec<String> = column(events, |event| event.properties.to_text());
     let contexts: Vec<Option<String>> = column(events, |event| event.context.as_ref().map(Json::to_text));

@@ -1,13 +1,13 @@
 //! Every statement against the migrated schema, as the role that runs it.
 
-use goalpost_ingest::store::STATEMENTS;
 use goalpost_ingest::store::partitions::COVERAGE;
+use goalpost_ingest::store::statements;
 use testkit::Database;
 
 #[tokio::test]
 async fn every_statement_is_prepared_by_the_service_role() {
     let database = Database::create().await.unwrap();
-    for (login, sql) in STATEMENTS {
+    for (login, sql) in statements() {
         let client = database.login(login).await.unwrap();
         client.prepare(sql).await.unwrap_or_else(|error| panic!("{login}: {sql}: {error}"));
     }

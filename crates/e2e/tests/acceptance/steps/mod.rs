@@ -6,4 +6,5 @@ mod enrollments;
 mod events;
 mod figures;
 mod outcome;
+mod people;
 mod tenants;
