@@ -2,9 +2,11 @@
 
 mod answer;
 mod body;
+mod cors;
 mod credential;
 mod described;
 mod events;
+mod expand;
 
 use std::sync::Arc;
 
@@ -23,9 +25,14 @@ pub use body::MAX_EVENTS;
 pub struct Api {
     pub door: Arc<Door>,
     pub senders: Arc<Senders>,
+    /// Of a body as it is sent.
     pub body: Limits,
-    /// Of events, by write token.
+    /// Largest body when it is expanded.
+    pub max_expanded_bytes: usize,
+    /// Of events, by write token of a server.
     pub limit: RateLimit,
+    /// The same of a browser.
+    pub browser_limit: RateLimit,
 }
 
 /// Every operation of this service.
@@ -44,9 +51,11 @@ impl From<Error> for Problem {
         let (code, message) = (error.code(), error.to_string());
         match error {
             Error::MissingCredentials | Error::InvalidCredentials => Problem::unauthorized(code, message),
-            Error::UnsupportedContentType => Problem::unsupported_type(code, message),
+            Error::OriginNotAllowed => Problem::forbidden(code, message),
+            Error::UnsupportedContentType | Error::UnsupportedEncoding => Problem::unsupported_type(code, message),
+            Error::ExpandsTooFar(_) => Problem::too_large(code, message),
             Error::UnusableBody(fault) => fault.into(),
-            Error::AllRejected => Problem::bad_request(code, message),
+            Error::AllRejected | Error::MalformedEncoding => Problem::bad_request(code, message),
             Error::Busy => Problem::unavailable(code, message).retry_in(1),
             Error::CredentialsUnavailable | Error::StorageAway => Problem::unavailable(code, message),
         }
