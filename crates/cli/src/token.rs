@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use domain::ids::TenantId;
+use domain::origin::OriginPattern;
 use goals::bootstrap::{self, Table};
 
 use crate::credentials::{self, advice, tenant_id};
@@ -23,10 +24,14 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Make one and show it, for the only time (a tenant has at most two)
+    /// Make one and show it, for the only time (a tenant has at most two of a kind)
     Create {
         #[arg(long, value_parser = tenant_id)]
         tenant: TenantId,
+        /// Make one that may stand in the pages of this origin, as https://www.example.com or
+        /// https://*.example.com; may be given repeatedly
+        #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin)]
+        origins: Vec<OriginPattern>,
     },
     /// List those of a tenant, revoked ones too
     List {
@@ -44,8 +49,12 @@ enum Action {
 pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let (db, output) = (args.database.db()?, args.output);
     match &args.action {
-        Action::Create { tenant } => {
-            let issued = bootstrap::write_token(&db, tenant, None).await.map_err(advice)?;
+        Action::Create { tenant, origins } => {
+            let issued = match origins.as_slice() {
+                [] => bootstrap::write_token(&db, tenant, None).await,
+                origins => bootstrap::browser_token(&db, tenant, origins).await,
+            };
+            let issued = issued.map_err(advice)?;
             credentials::show(&issued, "token", output)?;
         }
         Action::List { tenant } => credentials::list(&db, tenant, Table::WriteTokens, output).await?,
@@ -54,4 +63,8 @@ pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn origin(text: &str) -> anyhow::Result<OriginPattern> {
+    OriginPattern::parse(text).map_err(|fault| anyhow::anyhow!("an origin {}", fault.message))
 }

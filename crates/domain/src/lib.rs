@@ -16,6 +16,7 @@ pub mod json;
 pub mod money;
 pub mod number;
 pub mod once;
+pub mod origin;
 pub mod outbox;
 #[cfg(test)]
 mod table;

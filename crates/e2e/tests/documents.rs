@@ -82,6 +82,10 @@ fn what_is_to_be_typed_works() {
     let settled = ["None of 1 requeued.", asked[0], asked[1], asked[2], "0 of 0 discarded."];
     let verified = [", 0 wrong.", ", 0 wrong.", "gpk_", "is revoked", r#""token":"gpw_"#];
     says(&said, &[shown.as_slice(), &settled, &verified, &["outbox_age_seconds"]].concat());
+
+    let said = run(&dev, &script(&read("docs/pages.md")));
+    let allowed = ["access-control-allow-origin: https://www.example.com", r#""accepted":1"#];
+    says(&said, &[allowed.as_slice(), &["not_allowed_from_browser", "origin_not_allowed"]].concat());
 }
 
 #[test]

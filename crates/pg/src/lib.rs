@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod once;
 pub mod outbox;
 mod pool;
+mod retention;
 mod settings;
 mod tx;
 mod watch;

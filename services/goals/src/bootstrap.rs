@@ -3,13 +3,14 @@
 
 use domain::ids::TenantId;
 use domain::once::Asked;
+use domain::origin::OriginPattern;
 use pg::{Db, Scope};
 use std::sync::Arc;
 use web::secret::{Minted, Prefix, Presented, mint};
 
 use crate::api::made;
 use crate::change::Author;
-use crate::credentials;
+use crate::credentials::{self, BROWSER, SERVER};
 use crate::error::Error;
 use crate::store::credentials::{Grants, NewCredential};
 use crate::tenants::{self, NewTenant, SettingsPatch};
@@ -50,8 +51,18 @@ pub async fn tenant(db: &Db, tenant: &TenantId, name: Option<&str>) -> Result<bo
 /// # Errors
 /// No such tenant, too many live tokens, a known secret that is none or is somebody else's.
 pub async fn write_token(db: &Db, tenant: &TenantId, known: Option<&str>) -> Result<Issued, Error> {
-    let grants = Grants::Kind("server".to_owned());
-    issue(db, Some(tenant), grants, secret(Prefix::WriteToken, known)?).await
+    let grants = Grants::Kind(SERVER.to_owned());
+    issue(db, Some(tenant), (grants, Vec::new()), secret(Prefix::WriteToken, known)?).await
+}
+
+/// Makes a write token for pages of these origins.
+///
+/// # Errors
+/// No such tenant, too many live tokens.
+pub async fn browser_token(db: &Db, tenant: &TenantId, origins: &[OriginPattern]) -> Result<Issued, Error> {
+    let origins = origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    let grants = Grants::Kind(BROWSER.to_owned());
+    issue(db, Some(tenant), (grants, origins), mint(Prefix::WriteToken)).await
 }
 
 /// Makes an API key of a tenant; the `known` secret if one is given, which may be there already.
@@ -63,7 +74,7 @@ pub async fn api_key(db: &Db, tenant: &TenantId, role: Role, known: Option<&str>
         return Err(Error::InvalidSecret("an operator's key belongs to no tenant"));
     }
     let grants = Grants::Role(role.as_str().to_owned());
-    issue(db, Some(tenant), grants, secret(Prefix::ApiKey, known)?).await
+    issue(db, Some(tenant), (grants, Vec::new()), secret(Prefix::ApiKey, known)?).await
 }
 
 /// Makes an operator's key; the `known` secret if one is given, which may be there already.
@@ -72,7 +83,7 @@ pub async fn api_key(db: &Db, tenant: &TenantId, role: Role, known: Option<&str>
 /// A known secret that is none or is somebody else's.
 pub async fn operator_key(db: &Db, known: Option<&str>) -> Result<Issued, Error> {
     let grants = Grants::Role(Role::Operator.as_str().to_owned());
-    issue(db, None, grants, secret(Prefix::ApiKey, known)?).await
+    issue(db, None, (grants, Vec::new()), secret(Prefix::ApiKey, known)?).await
 }
 
 /// The most that one look-up reads.
@@ -119,11 +130,17 @@ fn secret(prefix: Prefix, known: Option<&str>) -> Result<Minted, Error> {
     Ok(Minted { id, text: text.to_owned(), hash })
 }
 
-async fn issue(db: &Db, tenant: Option<&TenantId>, grants: Grants, minted: Minted) -> Result<Issued, Error> {
+async fn issue(
+    db: &Db,
+    tenant: Option<&TenantId>,
+    (grants, origins): (Grants, Vec<String>),
+    minted: Minted,
+) -> Result<Issued, Error> {
     let new = Arc::new(NewCredential {
         id: minted.id.clone(),
         tenant: tenant.cloned(),
         grants,
+        origins,
         secret_hash: minted.hash,
         created_by: ACTOR.to_owned(),
         expires_at: None,

@@ -13,7 +13,11 @@ use crate::store::credentials::{Credential, NewCredential, Table};
 use crate::store::{audit, tenants};
 use crate::tenants::note_operator;
 
-/// Two, so that one can be exchanged for the other without a gap.
+/// The kind of a write token that is kept secret.
+pub const SERVER: &str = "server";
+/// The kind of one that stands in web pages.
+pub const BROWSER: &str = "browser";
+/// Two of each kind, so that one can be exchanged for the other without a gap.
 pub const MOST_LIVE_TOKENS: i64 = 2;
 
 impl Table {
@@ -33,7 +37,7 @@ pub async fn add(tx: &Tx, new: &NewCredential) -> Result<Credential, Error> {
             return Err(Error::NotFound);
         }
         let table = new.grants.table();
-        if table == Table::WriteTokens && table.count_live(tx, tenant).await? >= MOST_LIVE_TOKENS {
+        if table == Table::WriteTokens && Table::count_live(tx, tenant, &new.grants).await? >= MOST_LIVE_TOKENS {
             return Err(Error::TooManyLiveTokens);
         }
     }

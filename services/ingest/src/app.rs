@@ -36,7 +36,8 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let bus = Bus::connect(settings.bus.clone(), QUEUES, shutdown.draining(), handle);
     let metrics = Arc::new(Metrics::new());
     // However small the queue is made, one request always fits.
-    let queue_bytes = settings.intake.queue_max_bytes.max(settings.intake.max_body_bytes);
+    let request_bytes = settings.intake.max_body_bytes.max(settings.intake.max_expanded_bytes);
+    let queue_bytes = settings.intake.queue_max_bytes.max(request_bytes);
     let queue_events = settings.intake.queue_max_events.max(api::MAX_EVENTS);
     let (intake, jobs) =
         Intake::new(queue_bytes, queue_events, Spool::new(db.clone(), settings.intake.spool_max_bytes));
@@ -75,7 +76,9 @@ impl App {
                 max_bytes: self.settings.intake.max_body_bytes,
                 deadline_ms: self.settings.intake.body_deadline_ms,
             },
+            max_expanded_bytes: self.settings.intake.max_expanded_bytes,
             limit: RateLimit::new(self.settings.http.rate_limit),
+            browser_limit: RateLimit::new(self.settings.browser.rate_limit),
             identity,
             db: self.db.clone(),
             erase_wait: Duration::from_millis(settings.people.erase_wait_ms),

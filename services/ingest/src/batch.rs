@@ -17,6 +17,8 @@ pub enum Outcome {
     Gone,
     /// The database refuses its data, for good.
     Refused,
+    /// It is from a browser, and was history when it was received.
+    TooOld,
     /// The database was away, or nobody knows whether the commit went through.
     Unavailable,
 }
@@ -121,13 +123,18 @@ fn verdict(outcome: &Outcome, is_candidate: bool, same_content: bool, own: Conte
         Outcome::Existing(stored) if *stored == own => Verdict::Duplicate,
         Outcome::Existing(_) => Verdict::Rejected(conflict()),
         Outcome::Refused if same_content => Verdict::Rejected(unstorable()),
-        Outcome::Refused | Outcome::Gone => Verdict::Retry,
+        Outcome::TooOld if is_candidate => Verdict::Rejected(too_old()),
+        Outcome::Refused | Outcome::TooOld | Outcome::Gone => Verdict::Retry,
         Outcome::Unavailable => Verdict::Unavailable,
     }
 }
 
 fn conflict() -> Fault {
     Fault::at("event_id", "conflict", "an event with this id and other content is stored already")
+}
+
+fn too_old() -> Fault {
+    Fault::at("occurred_at", "too_old", "is more than 7 days ago, and browsers send no history")
 }
 
 fn unstorable() -> Fault {
@@ -206,6 +213,8 @@ mod tests {
         let told = settle(requests, &[Outcome::Refused, Outcome::New]);
         assert_eq!(told, [vec!["unstorable", "retry"], vec!["unstorable", "accepted"]]);
         assert_eq!(settle(&[&[("a", 1, 1), ("a", 1, 2)]], &[Outcome::Gone]), [vec!["retry", "retry"]]);
+        // The other may have come from a server.
+        assert_eq!(settle(&[&[("a", 1, 1)], &[("a", 1, 1)]], &[Outcome::TooOld]), [vec!["too_old"], vec!["retry"]]);
         assert_eq!(
             settle(&[&[("a", 1, 1), ("a", 1, 2)]], &[Outcome::Unavailable]),
             [vec!["unavailable", "unavailable"]]

@@ -30,6 +30,8 @@ pub struct Candidate {
     pub content_hash: ContentHash,
     /// At what rate its type is sampled; none where all are kept.
     pub sampling_rate: Option<f32>,
+    /// Whether it came with a browser token, and so must not be old.
+    pub from_browser: bool,
     /// W3C trace context of the request; none for most.
     pub traceparent: Option<Arc<str>>,
 }
@@ -52,6 +54,7 @@ impl Candidate {
             properties: event.properties,
             context: event.context,
             sampling_rate: None,
+            from_browser: false,
             traceparent: None,
         }
     }
@@ -95,6 +98,7 @@ pub fn sample(tenant: &str, id: u8, content: u8) -> Candidate {
         context: None,
         content_hash: [content; 16],
         sampling_rate: None,
+        from_browser: false,
         traceparent: None,
     }
 }

@@ -11,6 +11,7 @@ use pg::{Db, Scope, Tx};
 use time::OffsetDateTime;
 
 use crate::batch::Outcome;
+use crate::browser;
 use crate::candidate::Candidate;
 use crate::chunks;
 use crate::store::events_raw::Timed;
@@ -80,11 +81,19 @@ async fn transaction(db: &Db, candidates: &Arc<[Candidate]>, range: Range<usize>
 /// there a second: it tells of those that were free, and asks for the content of the others.
 async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outcome>, pg::Error> {
     let received_at = tx.now();
+    let mut outcomes = vec![Outcome::TooOld; candidates.len()];
     let linked = linked(tx, candidates).await?;
-    let events: Vec<Timed<'_>> = candidates.iter().map(|event| timed(event, &linked, received_at)).collect();
+    let timed = candidates.iter().map(|event| timed(event, &linked, received_at)).enumerate();
+    let (places, events): (Vec<usize>, Vec<Timed<'_>>) =
+        timed.filter(|(_, event)| !is_too_old(event, received_at)).unzip();
+    if events.is_empty() {
+        return Ok(outcomes);
+    }
+    for place in &places {
+        outcomes[*place] = Outcome::New;
+    }
     let messages = chunks::messages(received_at, &events);
     let taken = events_raw::store(tx, received_at, &events, &messages).await?;
-    let mut outcomes = vec![Outcome::New; candidates.len()];
     if taken.is_empty() {
         return Ok(outcomes);
     }
@@ -95,7 +104,7 @@ async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outc
     let asked: Vec<&Candidate> = old.iter().map(|(_, event)| event.candidate).collect();
     let hashes = event_keys::content_hashes(tx, &asked).await?;
     for ((place, _), hash) in old.into_iter().zip(hashes) {
-        outcomes[place] = hash.map_or(Outcome::Gone, Outcome::Existing);
+        outcomes[places[place]] = hash.map_or(Outcome::Gone, Outcome::Existing);
     }
     Ok(outcomes)
 }
@@ -125,4 +134,8 @@ fn timed<'a>(candidate: &'a Candidate, linked: &'a Linked<'_>, received_at: Offs
     let (event_time, time_clamped) = event_time(candidate.occurred_at, candidate.sent_at, received_at);
     let contact_id = candidate.contact_id.as_ref().or_else(|| linked.get(&anonymous(candidate)?));
     Timed { candidate, contact_id, event_time, time_clamped }
+}
+
+fn is_too_old(event: &Timed<'_>, received_at: OffsetDateTime) -> bool {
+    event.candidate.from_browser && browser::is_too_old(event.event_time, received_at)
 }

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tracing::Instrument;
 
 use crate::batch::Verdict;
+use crate::browser;
 use crate::candidate::{Candidate, ContentKey};
 use crate::error::Error;
 use crate::intake::{Intake, Room};
@@ -26,6 +27,8 @@ pub struct Tenant {
     pub max_properties_bytes: usize,
     pub content_key: ContentKey,
     pub own_types: Arc<OwnTypes>,
+    /// Whether what is sent comes with a browser token.
+    pub from_browser: bool,
 }
 
 impl Tenant {
@@ -39,7 +42,7 @@ impl Tenant {
         };
         let content_key = ContentKey::new(&stored.content_key).ok_or_else(|| unreadable("content_key"))?;
         let (tenant_id, max_properties_bytes) = (stored.tenant_id, stored.max_properties_bytes);
-        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key, own_types })
+        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key, own_types, from_browser: false })
     }
 }
 
@@ -103,7 +106,7 @@ impl Door {
         };
         let mut admitted = Admitted::default();
         for raw in raw_events {
-            match self.check(raw, &admission, &tenant.own_types) {
+            match self.check(raw, &admission, tenant) {
                 Ok(event) => {
                     let sampling_rate = tenant.own_types.sampling_rate(&event.event_name);
                     if sampling_rate.is_some_and(|rate| !keeps(rate, &tenant.tenant_id, &event)) {
@@ -114,7 +117,8 @@ impl Door {
                     admitted.slots.push((Some(event.event_id), None));
                     let key = &tenant.content_key;
                     let candidate = Candidate::new(tenant.tenant_id.clone(), event, sent_at, key);
-                    admitted.candidates.push(Candidate { sampling_rate, ..candidate });
+                    let from_browser = tenant.from_browser;
+                    admitted.candidates.push(Candidate { sampling_rate, from_browser, ..candidate });
                 }
                 Err(Reject { event_id, fault }) => {
                     self.metrics.rejected(fault.code, 1);
@@ -126,9 +130,13 @@ impl Door {
         admitted
     }
 
-    fn check(&self, raw: &str, admission: &Admission<'_>, own_types: &OwnTypes) -> Result<Event, Reject> {
+    fn check(&self, raw: &str, admission: &Admission<'_>, tenant: &Tenant) -> Result<Event, Reject> {
         let event = Event::parse(raw, admission)?;
-        let checked = self.schemas.check(&event.event_name, &event.properties).and_then(|()| own_types.check(&event));
+        let own_types = &tenant.own_types;
+        let allowed = if tenant.from_browser { browser::check(&event, own_types) } else { Ok(()) };
+        let checked = allowed
+            .and_then(|()| self.schemas.check(&event.event_name, &event.properties))
+            .and_then(|()| own_types.check(&event));
         checked.map_err(|fault| Reject { event_id: Some(event.event_id), fault })?;
         Ok(event)
     }

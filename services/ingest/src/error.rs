@@ -9,10 +9,18 @@ pub enum Error {
     MissingCredentials,
     #[error("the write token is unknown, expired or revoked")]
     InvalidCredentials,
+    #[error("pages of this origin may not use this write token")]
+    OriginNotAllowed,
     #[error("write tokens cannot be checked at the moment; send it again")]
     CredentialsUnavailable,
     #[error("the body must be application/json or text/plain")]
     UnsupportedContentType,
+    #[error("the body is encoded otherwise than as gzip, deflate, br or zstd, or more than once")]
+    UnsupportedEncoding,
+    #[error("the body is not what its encoding says, or is cut off")]
+    MalformedEncoding,
+    #[error("the body is larger than {0} bytes when it is expanded")]
+    ExpandsTooFar(usize),
     #[error("{0}")]
     UnusableBody(Fault),
     #[error("none of the events could be taken")]
@@ -65,8 +73,12 @@ impl Error {
         match self {
             Self::MissingCredentials => "missing_credentials",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::OriginNotAllowed => "origin_not_allowed",
             Self::CredentialsUnavailable => "credentials_unavailable",
             Self::UnsupportedContentType => "unsupported_content_type",
+            Self::UnsupportedEncoding => "unsupported_content_encoding",
+            Self::MalformedEncoding => "malformed_encoding",
+            Self::ExpandsTooFar(_) => "body_too_large",
             Self::UnusableBody(fault) => fault.code,
             Self::AllRejected => "all_rejected",
             Self::Busy => "overloaded",

@@ -5,6 +5,7 @@ mod app;
 mod asked;
 mod author;
 mod batch;
+mod browser;
 mod candidate;
 mod chunks;
 mod commit;

@@ -100,6 +100,7 @@ impl Metrics {
 pub struct Partitions {
     months: Gauge<i64>,
     default_rows: Gauge<i64>,
+    maintained: Gauge<i64>,
 }
 
 impl Partitions {
@@ -110,6 +111,7 @@ impl Partitions {
         Self {
             months: gauge("ingest.partitions.months", "Months from this one on, without a gap, that have a partition"),
             default_rows: gauge("ingest.partitions.default_rows", "Rows that no month's partition has taken"),
+            maintained: gauge("ingest.maintenance.age.seconds", "Since maintenance was last done with everything"),
         }
     }
 
@@ -117,6 +119,7 @@ impl Partitions {
     pub fn record(&self, coverage: &Coverage) {
         self.months.record(coverage.months, &[]);
         self.default_rows.record(coverage.default_rows, &[]);
+        self.maintained.record(coverage.maintained_seconds, &[]);
     }
 }
 

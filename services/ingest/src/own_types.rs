@@ -32,6 +32,7 @@ static NONE: LazyLock<Arc<OwnTypes>> = LazyLock::new(Arc::default);
 
 struct OwnType {
     subject: Subject,
+    browser: bool,
     sampling_rate: f32,
     version: i32,
     /// None where it could not be compiled.
@@ -49,6 +50,11 @@ impl OwnTypes {
     pub fn check(&self, event: &Event) -> Result<(), Fault> {
         let schema = self.by_name.get(&event.event_name).and_then(|own| own.schema.as_ref());
         schema.map_or(Ok(()), |schema| schema.check(&event.properties))
+    }
+
+    /// Whether events of this name may come from a browser token; none where the tenant has no such type.
+    pub fn is_for_browsers(&self, event_name: &str) -> Option<bool> {
+        self.by_name.get(event_name).map(|own| own.browser)
     }
 
     /// The share of sessions whose events of this name are stored; none where all are.
@@ -73,7 +79,8 @@ impl OwnType {
         let schema = Schema::compile(&of.schema).inspect_err(|error| {
             tracing::error!(event_name = of.name, %error, "events are taken without the schema of their type");
         });
-        Self { subject: of.subject, sampling_rate: of.sampling_rate, version: of.version, schema: schema.ok() }
+        let Stored { subject, browser, sampling_rate, version, .. } = *of;
+        Self { subject, browser, sampling_rate, version, schema: schema.ok() }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use domain::ids::TenantId;
+use domain::origin::OriginPattern;
 use domain::outbox::BoxError;
 use pg::Db;
 use pg::credentials::{TenantIntake, find_tenant, find_write_token};
@@ -15,15 +16,21 @@ use crate::error::Error;
 use crate::own_types::Memory;
 use crate::settings::Lookup;
 
+/// The kind of a write token that is kept secret; every other is public.
+const SERVER: &str = "server";
+
 /// The senders of this process.
 pub struct Senders {
     tokens: web::Lookup<Arc<Token>>,
     tenants: web::Lookup<Arc<Tenant>>,
 }
 
-struct Token {
+/// A live write token.
+pub struct Token {
     secret_hash: Vec<u8>,
-    tenant: Arc<Tenant>,
+    /// Of a browser token: whose pages may use it.
+    pub origins: Option<Vec<OriginPattern>>,
+    pub tenant: Arc<Tenant>,
 }
 
 impl Senders {
@@ -46,8 +53,8 @@ impl Senders {
         }
     }
 
-    /// The public id of this live write token, and its tenant.
-    pub async fn authenticate(&self, presented: &str) -> Result<(String, Arc<Tenant>), Error> {
+    /// The public id of this live write token, and what it is good for.
+    pub async fn authenticate(&self, presented: &str) -> Result<(String, Arc<Token>), Error> {
         let presented = Presented::parse(presented)
             .filter(|presented| presented.prefix == Prefix::WriteToken)
             .ok_or(Error::InvalidCredentials)?;
@@ -56,7 +63,7 @@ impl Senders {
         let stored: &[u8] = token.as_ref().map_or(&[0; 32], |token| token.secret_hash.as_slice());
         let same = verify(&presented.hash, stored);
         let token = token.filter(|_| same).ok_or(Error::InvalidCredentials)?;
-        Ok((presented.id, Arc::clone(&token.tenant)))
+        Ok((presented.id, token))
     }
 
     /// The tenant with this id, if there is one.
@@ -69,8 +76,12 @@ async fn token((db, types): (Db, Memory), id: String) -> Result<Option<Arc<Token
     let Some(found) = find_write_token(&db, &id).await? else {
         return Ok(None);
     };
-    let tenant = Arc::new(with_types(&types, found.tenant).await?);
-    Ok(Some(Arc::new(Token { secret_hash: found.secret_hash, tenant })))
+    let from_browser = found.kind != SERVER;
+    // A pattern that cannot be read admits nobody.
+    let origins =
+        from_browser.then(|| found.origins.iter().filter_map(|text| OriginPattern::parse(text).ok()).collect());
+    let tenant = Tenant { from_browser, ..with_types(&types, found.tenant).await? };
+    Ok(Some(Arc::new(Token { secret_hash: found.secret_hash, origins, tenant: Arc::new(tenant) })))
 }
 
 async fn tenant((db, types): (Db, Memory), id: String) -> Result<Option<Arc<Tenant>>, BoxError> {

@@ -21,6 +21,8 @@ pub struct Settings {
     pub bus: bus::Settings,
     /// Bodies, and the queue behind the doors.
     pub intake: Intake,
+    /// Browser tokens.
+    pub browser: Browser,
     /// Grouping and storing.
     pub commit: Commit,
     /// Looking up who sends.
@@ -45,6 +47,8 @@ pub struct People {
 pub struct Intake {
     /// Largest body of a request.
     pub max_body_bytes: usize,
+    /// Largest body when it is expanded.
+    pub max_expanded_bytes: usize,
     /// How long a body may take to arrive.
     pub body_deadline_ms: u64,
     /// Most bytes of requests that are being stored; more are turned away.
@@ -55,6 +59,14 @@ pub struct Intake {
     pub spool_max_bytes: u64,
     /// How long a request waits for its verdicts.
     pub answer_timeout_ms: u64,
+}
+
+/// Browser tokens: public, and used by every visitor of a site.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Browser {
+    /// As `http.rate_limit` for the tokens of servers.
+    pub rate_limit: web::RateLimitSettings,
 }
 
 /// Grouping and storing.

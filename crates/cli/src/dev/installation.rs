@@ -1,20 +1,23 @@
 //! What an installation needs before its services start: roles, migrations, a tenant, secrets.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use devstack::Stack;
 use domain::ids::TenantId;
 use goals::bootstrap::{self, Role};
 use pg::Db;
+use pg::maintain::Options;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use web::secret::{Prefix, mint};
 
+use crate::maintain::{self, MONTHS_AHEAD, PAUSE_MS};
+
 /// The tenant that is there from the start.
 pub const TENANT: &str = "demo";
-
-/// Months for which `goalpost dev` makes partitions ahead of the current one.
-const MONTHS_AHEAD: i32 = 3;
 
 /// The logins of the services: the superuser's address with another name, and the same password.
 pub struct Logins {
@@ -58,6 +61,21 @@ pub async fn migrate(database_url: &str, logins: &Logins) -> anyhow::Result<()> 
     pg::migrate::run(&mut client).await.context("a migration failed")?;
     pg::maintain::partitions(&client, MONTHS_AHEAD).await.context("no partitions were made")?;
     Ok(())
+}
+
+/// Between two times that everything is maintained.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Does what `goalpost maintain` does, now and every day.
+pub async fn maintain_daily(database_url: &str) -> Infallible {
+    let pause = Duration::from_millis(PAUSE_MS);
+    let options = Options { months_ahead: MONTHS_AHEAD, pause, dry_run: false };
+    loop {
+        if let Err(error) = maintain::run(database_url, &options).await {
+            eprintln!("goalpost: maintenance failed: {error:#}");
+        }
+        tokio::time::sleep(A_DAY).await;
+    }
 }
 
 /// The secrets that `dev.json` tells.

@@ -65,7 +65,10 @@ async fn everything(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         print!("{}", running.place.for_people(running.stack.dir(), args.ephemeral));
     }
-    let outcome = stay(&running.stack, &mut signals).await;
+    let outcome = tokio::select! {
+        outcome = stay(&running.stack, &mut signals) => outcome,
+        never = installation::maintain_daily(running.stack.database_url()) => match never {},
+    };
     eprintln!("goalpost: stopping");
     running.stack.stop().await?;
     outcome

@@ -24,6 +24,7 @@ fn read(row: &Row) -> Credential {
     Credential {
         id: row.get(0),
         grants: Grants::Role(row.get(1)),
+        origins: Vec::new(),
         created_by: row.get(2),
         created_at: row.get(3),
         expires_at: row.get(4),

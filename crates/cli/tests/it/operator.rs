@@ -88,11 +88,17 @@ async fn tenants_tokens_and_keys_are_made_listed_and_revoked() {
         assert_eq!(third.code, 1);
         assert!(third.err.contains("goalpost token revoke"), "{}", third.err);
 
+        let for_pages = ["token", "create", "--origin", "https://*.a.test", "--origin", "http://localhost:3000"];
+        assert!(with(&for_pages).json()["token"].as_str().unwrap().starts_with("gpw_"));
+        assert_eq!(with(&["token", "create", "--origin", "https://a.test/path"]).code, 2);
+        let newest = with(&["token", "list"]).json()["items"][0].clone();
+        assert_eq!((&newest["kind"], &newest["origins"][1]), (&"browser".into(), &"http://localhost:3000".into()));
+
         let id = token["id"].as_str().unwrap();
         assert_eq!(with(&["token", "revoke", id]).json()["revoked"], true);
         let tokens = with(&["token", "list"]).json();
-        assert_eq!(strings(&tokens, "id")[1], id);
-        assert!(tokens["items"][1]["revoked_at"].is_string(), "{tokens}");
+        assert_eq!(strings(&tokens, "id")[2], id);
+        assert!(tokens["items"][2]["revoked_at"].is_string(), "{tokens}");
         let keys = with(&["key", "list"]).json();
         assert_eq!(strings(&keys, "role"), ["editor"]);
         assert!(with(&["key", "revoke", "nothing"]).err.contains("not_found"));

@@ -9,8 +9,8 @@ INSERT INTO goals.workflows (tenant_id, id, name, status, activated_at, created_
 SELECT tenant_id, gen_random_uuid(), 'w', 'active', now(), 'test' FROM platform.tenants;
 INSERT INTO goals.goals (tenant_id, id, workflow_id, goal_type, event_name, criteria, criteria_hash, position, created_by)
 SELECT tenant_id, gen_random_uuid(), id, 'form_submitted', 'form.submitted', '{"any_form": true}', 'x', 1, 'test' FROM goals.workflows;
-INSERT INTO goals.event_types (tenant_id, name, schema, subject, browser, sampling_rate, created_by)
-SELECT tenant_id, 'own.type', '{}', 'user', false, 1, 'test' FROM platform.tenants;
+INSERT INTO goals.event_types (tenant_id, name, schema, category, subject, browser, sampling_rate, created_by)
+SELECT tenant_id, 'own.type', '{}', 'own', 'user', false, 1, 'test' FROM platform.tenants;
 INSERT INTO goals.directory (tenant_id, kind, ref_id) SELECT tenant_id, 'tag', 't' FROM platform.tenants;
 INSERT INTO goals.audit (tenant_id, actor, action, object_type, object_id)
 SELECT tenant_id, 'test', 'create', 'workflow', id::text FROM goals.workflows;

@@ -60,15 +60,24 @@ pub async fn callers(dev: &Dev, (http, provider): (&Client, &Provider), tenant: 
         ("admin", tenant.admin.clone()),
         ("operator", dev.text("/operator_key").to_owned()),
         ("write token", tenant.write_token.clone()),
+        ("browser token", browser_token(dev, http, tenant).await),
     ]);
     callers
+}
+
+/// It names no origin here, and so is known and no page.
+async fn browser_token(dev: &Dev, http: &Client, tenant: &Tenant) -> String {
+    let url = format!("{}/api/v1/tenants/{}/write-tokens", dev.text("/services/goals/url"), tenant.id);
+    let new = json!({"kind": "browser", "origins": ["https://*.example.com"]});
+    let made = http.post(url).bearer_auth(&tenant.admin).json(&new).send().await.unwrap().error_for_status().unwrap();
+    made.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()
 }
 
 /// What a caller is answered before anything else is looked at; none if it is let in.
 fn refusal(role: &str, caller: Option<&str>) -> Option<u16> {
     let (known, allowed): (&[&str], &[&str]) = match role {
         "none" => return None,
-        "write token" => (&["write token"], &["write token"]),
+        "write token" => (&["write token", "browser token"], &["write token"]),
         "viewer" => (&["viewer", "editor", "admin", "operator"], &["viewer", "editor", "admin"]),
         "editor" => (&["viewer", "editor", "admin", "operator"], &["editor", "admin"]),
         "operator, or admin of the tenant" => (&["viewer", "editor", "admin", "operator"], &["admin", "operator"]),
@@ -217,13 +226,15 @@ async fn under_every_credential(
     }
 }
 
-/// A method that is not described answers 405, and `Allow` names those that are.
+/// A method that is not described answers 405, and `Allow` names those that are; beside them OPTIONS where pages of other origins may
+/// call: what their browsers ask before is no operation.
 async fn no_other_method(http: &Client, url: &str, item: &Value) {
     let described: BTreeSet<String> = item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
     for method in METHODS.into_iter().filter(|method| !described.contains(*method)) {
         let answer = http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).send().await.unwrap();
         assert_eq!(answer.status(), 405, "{method} {url}");
-        let allowed = answer.headers()["allow"].to_str().unwrap().split(", ").map(str::to_owned).collect();
+        let allowed = answer.headers()["allow"].to_str().unwrap().split(", ").filter(|method| *method != "OPTIONS");
+        let allowed: BTreeSet<String> = allowed.map(str::to_owned).collect();
         assert_eq!(described, allowed, "{method} {url}");
     }
 }

@@ -8,6 +8,7 @@ mod maintain;
 mod metrics;
 mod outbox;
 mod prepared;
+mod retention;
 mod tx;
 
 use domain::ids::TenantId;

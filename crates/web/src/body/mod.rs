@@ -5,5 +5,5 @@ mod read;
 pub(crate) mod strict;
 
 pub use json::{json, text};
-pub use read::{Limits, read};
+pub use read::{Limits, read, read_encoded};
 pub use strict::Strict;

@@ -38,14 +38,24 @@ impl Limits {
 /// Reads the whole body of `request`.
 ///
 /// # Errors
-/// 413 `body_too_large` as soon as that is known, 408 `body_too_slow`, 415
-/// `unsupported_content_encoding` for compressed bodies, 400 `body_incomplete`, 503 `overloaded` when
-/// bodies being read hold too much memory already.
+/// 415 `unsupported_content_encoding` for compressed bodies, and those of [`read_encoded`].
 pub async fn read<S>(payload: S, request: &HttpRequest, limits: Limits) -> Result<Bytes, Problem>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     refuse_encoding(request)?;
+    read_encoded(payload, request, limits).await
+}
+
+/// Reads the whole body of `request` as it is sent, compressed or not.
+///
+/// # Errors
+/// 413 `body_too_large` as soon as that is known, 408 `body_too_slow`, 400 `body_incomplete`, 503 `overloaded` when
+/// bodies being read hold too much memory already.
+pub async fn read_encoded<S>(payload: S, request: &HttpRequest, limits: Limits) -> Result<Bytes, Problem>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
     let announced = announced_bytes(request);
     if announced.is_some_and(|bytes| bytes > limits.max_bytes) {
         return Err(too_large(limits));

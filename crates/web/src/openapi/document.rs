@@ -50,10 +50,8 @@ impl Api {
     /// Registers a resource per path. A method that a path does not have is answered 405 with `Allow`.
     pub fn register(&self, config: &mut ServiceConfig) {
         for (path, operations) in self.0.by_path() {
-            let resource = web::resource(path);
-            config.service(
-                operations.into_iter().fold(resource, |resource, operation| resource.route((operation.route)())),
-            );
+            let routes = operations.into_iter().flat_map(|of| [Some(&of.route), of.preflight.as_ref()]).flatten();
+            config.service(routes.fold(web::resource(path), |resource, route| resource.route(route())));
         }
     }
 

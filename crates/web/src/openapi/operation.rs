@@ -26,6 +26,7 @@ pub struct Operation {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) route: Arc<dyn Fn() -> Route + Send + Sync>,
+    pub(super) preflight: Option<Arc<dyn Fn() -> Route + Send + Sync>>,
     pub(super) demands: Demands,
     pub(super) schemas: Schemas,
     pub(super) published: Vec<(&'static str, &'static str)>,
@@ -82,6 +83,7 @@ impl Operation {
             method,
             path,
             route: Arc::new(move || web::method(of.clone()).to(handler.clone())),
+            preflight: None,
             demands: Demands::Nothing,
             schemas: Vec::new(),
             published: Vec::new(),
@@ -95,6 +97,18 @@ impl Operation {
             problems,
             once: false,
         }
+    }
+
+    /// Pages of other origins may call it. `handler` answers what their browsers ask before: OPTIONS, without a credential (CORS).
+    #[must_use]
+    pub fn from_pages<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        F::Output: Responder + 'static,
+        Args: FromRequest + 'static,
+    {
+        self.preflight = Some(Arc::new(move || web::method(Method::OPTIONS).to(handler.clone())));
+        self
     }
 
     /// Its `operationId`, and the tag it stands under.

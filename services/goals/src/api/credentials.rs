@@ -5,6 +5,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, Path};
 use domain::fault::Fault;
 use domain::once::{Answered, Asked, Key};
+use domain::origin::OriginPattern;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -15,19 +16,23 @@ use web::{Cursor, Keyed, Listed, Page, Problem, Role};
 
 use super::callers::{By, OverTenant};
 use super::{App, made, place};
-use crate::credentials;
+use crate::credentials::{self, BROWSER, SERVER};
 use crate::error::Error;
 use crate::store::credentials::{Credential, Grants, NewCredential, Table};
 
-/// The only kind there is.
-const SERVER: &str = "server";
+/// Most origins of one token.
+const MOST_ORIGINS: usize = 50;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewWriteToken)]
 pub(super) struct TokenBody {
-    #[schema(pattern = "^server$")]
+    /// `server` for what keeps it secret, `browser` for what stands in web pages; by default a server's.
+    #[schema(pattern = "^(server|browser)$")]
     kind: Option<String>,
+    /// Of a browser token, and of no other: the origins whose pages may use it.
+    #[schema(min_items = 1, max_items = 50)]
+    origins: Option<Vec<String>>,
     #[serde(default, with = "domain::time_format::option")]
     expires_at: Option<OffsetDateTime>,
 }
@@ -82,12 +87,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .named("createWriteToken", "credentials")
             .does(
                 "Make a write token",
-                "Two at most work at a time, for rotation. Sent again under its key, the secret is not shown again.",
+                "Two at most of a kind work at a time, for rotation. Sent again under its key, the secret is not shown again.",
             )
             .once()
             .takes::<TokenBody>(
                 false,
-                &[("until_a_day", json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"}))],
+                &[
+                    ("until_a_day", json!({"kind": "server", "expires_at": "2099-01-01T00:00:00Z"})),
+                    ("for_web_pages", json!({"kind": "browser", "origins": ["https://www.example.com", "https://*.example.com"]})),
+                ],
             )
             .answers::<Shown>(201, "The write token with its secret.", shown_token)
             .refuses(400, &["invalid_timestamp"])
@@ -128,14 +136,37 @@ async fn create_token(
     app: Data<App>,
     By(by, Keyed { body, key }): By<OverTenant, Keyed<TokenBody>>,
 ) -> Result<HttpResponse, Problem> {
-    let kind = body.kind.unwrap_or_else(|| SERVER.to_owned());
-    if kind != SERVER {
-        return Err(Fault::at("kind", "invalid_value", "must be server").into());
-    }
+    let (kind, origins) = kind_and_origins(body.kind, body.origins)?;
     let minted = mint(Prefix::WriteToken);
-    let new = kept(&by, &minted, Grants::Kind(kind), body.expires_at);
+    let new = NewCredential { origins, ..kept(&by, &minted, Grants::Kind(kind), body.expires_at) };
     let credential = create(&app, new, key).await?;
     Ok(shown(Shown { credential, token: Some(minted.text), key: None }))
+}
+
+/// The kind of a token, and the origins that one for a browser has to have, as a browser writes them.
+fn kind_and_origins(kind: Option<String>, origins: Option<Vec<String>>) -> Result<(String, Vec<String>), Fault> {
+    let kind = kind.unwrap_or_else(|| SERVER.to_owned());
+    let at_origins = |code, message: String| Fault::at("origins", code, message);
+    match (kind.as_str(), origins) {
+        (SERVER, None) => Ok((kind, Vec::new())),
+        (SERVER, Some(_)) => Err(at_origins("invalid_value", "is for browser tokens only".to_owned())),
+        (BROWSER, None) => Err(at_origins("missing_field", "is required of a browser token".to_owned())),
+        (BROWSER, Some(origins)) if !(1..=MOST_ORIGINS).contains(&origins.len()) => {
+            Err(at_origins("invalid_value", format!("must be 1 to {MOST_ORIGINS} origins")))
+        }
+        (BROWSER, Some(origins)) => {
+            let mut kept: Vec<String> = Vec::with_capacity(origins.len());
+            for (place, text) in origins.iter().enumerate() {
+                let pattern = OriginPattern::parse(text);
+                let pattern = pattern.map_err(|fault| fault.within(&place.to_string()).within("origins"))?;
+                if !kept.iter().any(|known| known == pattern.as_str()) {
+                    kept.push(pattern.as_str().to_owned());
+                }
+            }
+            Ok((kind, kept))
+        }
+        _ => Err(Fault::at("kind", "invalid_value", "must be server or browser")),
+    }
 }
 
 async fn create_key(
@@ -172,6 +203,7 @@ fn kept(by: &OverTenant, minted: &Minted, grants: Grants, expires_at: Option<Off
         id: minted.id.clone(),
         tenant: Some(by.author.tenant.clone()),
         grants,
+        origins: Vec::new(),
         secret_hash: minted.hash,
         created_by: by.author.actor.clone(),
         expires_at,

@@ -2,7 +2,7 @@
 //! SHA-256 of a secret is kept, and it is never read here.
 
 use domain::ids::TenantId;
-use pg::{Error, Row, Tx};
+use pg::{Error, Row, ToSql, Tx};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -50,6 +50,10 @@ pub struct Credential {
     pub id: String,
     #[serde(flatten)]
     pub grants: Grants,
+    /// Of a browser token: the origins whose pages may use it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub origins: Vec<String>,
     pub created_by: String,
     #[serde(with = "domain::time_format")]
     pub created_at: OffsetDateTime,
@@ -65,6 +69,8 @@ pub struct NewCredential {
     pub id: String,
     pub tenant: Option<TenantId>,
     pub grants: Grants,
+    /// Of a browser token.
+    pub origins: Vec<String>,
     pub secret_hash: [u8; 32],
     pub created_by: String,
     pub expires_at: Option<OffsetDateTime>,
@@ -80,40 +86,77 @@ struct Statements {
 }
 
 macro_rules! statements {
-    ($table:literal, $grants:literal) => {
+    ($table:literal, $grants:literal, $more:literal, $more_bound:literal) => {
         Statements {
             insert: concat!(
-                "INSERT INTO ", $table, " (id, tenant_id, ", $grants, ", secret_hash, created_by, expires_at) ",
-                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING ",
-                "RETURNING id, ", $grants, ", created_by, created_at, expires_at, revoked_at"
+                "INSERT INTO ",
+                $table,
+                " (id, tenant_id, ",
+                $grants,
+                ", secret_hash, created_by, expires_at",
+                $more,
+                ") ",
+                "VALUES ($1, $2, $3, $4, $5, $6",
+                $more_bound,
+                ") ON CONFLICT (id) DO NOTHING ",
+                "RETURNING id, ",
+                $grants,
+                ", created_by, created_at, expires_at, revoked_at",
+                $more
             ),
             list: concat!(
-                "SELECT id, ", $grants, ", created_by, created_at, expires_at, revoked_at FROM ", $table, " ",
+                "SELECT id, ",
+                $grants,
+                ", created_by, created_at, expires_at, revoked_at",
+                $more,
+                " FROM ",
+                $table,
+                " ",
                 "WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3)) ",
                 "ORDER BY created_at DESC, id DESC LIMIT $4"
             ),
             count_live: concat!(
-                "SELECT count(*) FROM ", $table, " ",
-                "WHERE tenant_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > statement_timestamp())"
+                "SELECT count(*) FROM ",
+                $table,
+                " ",
+                "WHERE tenant_id = $1 AND ",
+                $grants,
+                " = $2 AND revoked_at IS NULL ",
+                "AND (expires_at IS NULL OR expires_at > statement_timestamp())"
             ),
             find: concat!(
-                "SELECT id, ", $grants, ", created_by, created_at, expires_at, revoked_at FROM ", $table, " ",
+                "SELECT id, ",
+                $grants,
+                ", created_by, created_at, expires_at, revoked_at",
+                $more,
+                " FROM ",
+                $table,
+                " ",
                 "WHERE tenant_id = $1 AND id = $2 FOR UPDATE"
             ),
             revoke: concat!(
-                "UPDATE ", $table, " SET revoked_at = statement_timestamp() WHERE tenant_id = $1 AND id = $2 ",
-                "RETURNING id, ", $grants, ", created_by, created_at, expires_at, revoked_at"
+                "UPDATE ",
+                $table,
+                " SET revoked_at = statement_timestamp() WHERE tenant_id = $1 AND id = $2 ",
+                "RETURNING id, ",
+                $grants,
+                ", created_by, created_at, expires_at, revoked_at",
+                $more
             ),
             is_kept: concat!(
-                "SELECT EXISTS (SELECT FROM ", $table, " WHERE id = $1 AND tenant_id IS NOT DISTINCT FROM $2 ",
-                "AND ", $grants, " = $3 AND secret_hash = $4 AND revoked_at IS NULL)"
+                "SELECT EXISTS (SELECT FROM ",
+                $table,
+                " WHERE id = $1 AND tenant_id IS NOT DISTINCT FROM $2 ",
+                "AND ",
+                $grants,
+                " = $3 AND secret_hash = $4 AND revoked_at IS NULL)"
             ),
         }
     };
 }
 
-static WRITE_TOKENS: Statements = statements!("platform.write_tokens", "kind");
-static API_KEYS: Statements = statements!("platform.api_keys", "role");
+static WRITE_TOKENS: Statements = statements!("platform.write_tokens", "kind", ", origins", ", $7");
+static API_KEYS: Statements = statements!("platform.api_keys", "role", "", "");
 
 impl Table {
     fn statements(self) -> &'static Statements {
@@ -128,12 +171,10 @@ impl Table {
         let table = new.grants.table();
         let tenant = new.tenant.as_ref().map(TenantId::as_str);
         let hash = new.secret_hash.as_slice();
-        let row = tx
-            .query_opt(
-                table.statements().insert,
-                &[&new.id, &tenant, &new.grants.word(), &hash, &new.created_by, &new.expires_at],
-            )
-            .await?;
+        let word = new.grants.word();
+        let shared: [&(dyn ToSql + Sync); 6] = [&new.id, &tenant, &word, &hash, &new.created_by, &new.expires_at];
+        let more: &[&(dyn ToSql + Sync)] = if table == Table::WriteTokens { &[&new.origins] } else { &[] };
+        let row = tx.query_opt(table.statements().insert, &[&shared[..], more].concat()).await?;
         row.as_ref().map(|row| table.read(row)).transpose()
     }
 
@@ -150,9 +191,10 @@ impl Table {
         rows.iter().map(|row| self.read(row)).collect()
     }
 
-    /// How many of the tenant's are neither revoked nor expired.
-    pub async fn count_live(self, tx: &Tx, tenant: &TenantId) -> Result<i64, Error> {
-        Ok(tx.query_one(self.statements().count_live, &[&tenant.as_str()]).await?.try_get(0)?)
+    /// How many of the tenant's that grant the same are neither revoked nor expired.
+    pub async fn count_live(tx: &Tx, tenant: &TenantId, grants: &Grants) -> Result<i64, Error> {
+        let count_live = grants.table().statements().count_live;
+        Ok(tx.query_one(count_live, &[&tenant.as_str(), &grants.word()]).await?.try_get(0)?)
     }
 
     /// One of the tenant's, held to the end of the transaction.
@@ -182,6 +224,7 @@ impl Table {
                 Self::WriteTokens => Grants::Kind(word),
                 Self::ApiKeys => Grants::Role(word),
             },
+            origins: if self == Self::WriteTokens { row.try_get(6)? } else { Vec::new() },
             created_by: row.try_get(2)?,
             created_at: row.try_get(3)?,
             expires_at: row.try_get(4)?,

@@ -64,6 +64,29 @@ async fn a_tenant_has_at_most_two_live_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_token_has_origins_and_leaves_room_for_those_of_servers() {
+    let service = Service::start().await;
+    let admin = service.admin();
+    let origins = json!(["https://*.Example.com", "http://localhost:3000", "https://*.example.com:443"]);
+    let made = admin.make(TOKENS, json!({"kind": "browser", "origins": origins})).await;
+    let kept = json!(["https://*.example.com", "http://localhost:3000"]);
+    assert_eq!((&made["kind"], &made["origins"]), (&json!("browser"), &kept), "as browsers write them");
+    let listed = admin.show(TOKENS).await;
+    assert_eq!(listed["items"][0]["origins"], kept);
+    assert!(listed["items"][1].get("origins").is_none(), "{listed}");
+    let audited =
+        "SELECT count(*) FROM goals.audit WHERE action = 'write_token.created' AND after ->> 'kind' = 'browser'
+         AND (after -> 'origins')::jsonb = '[\"https://*.example.com\", \"http://localhost:3000\"]'";
+    assert_eq!(service.number(audited).await, 1);
+    // Two of each kind.
+    let one = json!({"kind": "browser", "origins": ["https://a.test"]});
+    admin.make(TOKENS, one.clone()).await;
+    admin.post(TOKENS, one).await.refused(409, "too_many_live_tokens");
+    admin.make(TOKENS, json!({"kind": "server"})).await;
+    admin.post(TOKENS, json!({"kind": "server"})).await.refused(409, "too_many_live_tokens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_works_until_it_is_revoked() {
     let service = Service::start().await;
     let made = service.admin().make(KEYS, json!({"role": "viewer"})).await;
@@ -82,8 +105,18 @@ async fn bad_requests_for_credentials_are_refused() {
     let service = Service::start().await;
     let admin = service.admin();
     for (path, body, code, pointer) in [
-        (TOKENS, json!({"kind": "browser"}), "invalid_value", "/kind"),
-        (TOKENS, json!({"kind": "server", "origins": []}), "unknown_field", "/origins"),
+        (TOKENS, json!({"kind": "widget"}), "invalid_value", "/kind"),
+        (TOKENS, json!({"kind": "browser"}), "missing_field", "/origins"),
+        (TOKENS, json!({"kind": "browser", "origins": []}), "invalid_value", "/origins"),
+        (TOKENS, json!({"kind": "browser", "origins": vec!["https://a.test"; 51]}), "invalid_value", "/origins"),
+        (
+            TOKENS,
+            json!({"kind": "browser", "origins": ["https://a.test", "https://a.test/x"]}),
+            "invalid_value",
+            "/origins/1",
+        ),
+        (TOKENS, json!({"kind": "server", "origins": []}), "invalid_value", "/origins"),
+        (TOKENS, json!({"origins": ["https://a.test"]}), "invalid_value", "/origins"),
         (TOKENS, json!({"expires_at": "2020-01-01T00:00:00Z"}), "invalid_value", "/expires_at"),
         (TOKENS, json!({"expires_at": "tomorrow"}), "invalid_value", "/expires_at"),
         (KEYS, json!({"role": "operator"}), "invalid_value", "/role"),

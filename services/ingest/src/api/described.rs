@@ -8,13 +8,14 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, Required, Schema};
 
 use super::answer::Answer;
-use super::{MAX_EVENTS, events};
+use super::{MAX_EVENTS, cors, events};
 
 pub(super) const ABOUT: About = About {
     title: "Goalpost: ingest",
     description: "The door for events: each is checked, stored once, and handed on. The credential decides the tenant. A batch \
         is answered 200 whatever the verdicts, one for each event; nothing is answered `accepted` before it was stored. \
-        Bodies are taken uncompressed. `X-Request-Id` comes back.",
+        Bodies may be compressed: gzip, deflate, br, zstd. Pages of the origins of a browser token may send and read the answer (CORS). \
+        `X-Request-Id` comes back.",
     tags: &[
         ("events", "Events of contacts, users and sessions."),
         ("people", "Which user is which contact; and people who are to be forgotten."),
@@ -25,7 +26,7 @@ pub(super) const ABOUT: About = About {
 const EVENT: &str = include_str!("../../../../proto-schemas/event/v1.json");
 
 /// What a body as a whole can be refused for.
-const UNUSABLE: [&str; 12] = [
+const UNUSABLE: [&str; 13] = [
     "all_rejected",
     "body_incomplete",
     "duplicate_key",
@@ -33,6 +34,7 @@ const UNUSABLE: [&str; 12] = [
     "invalid_query",
     "invalid_sent_at",
     "invalid_value",
+    "malformed_encoding",
     "malformed_json",
     "no_events",
     "placeholder_id",
@@ -58,11 +60,13 @@ fn described(operation: Operation) -> Operation {
         {"index": 1, "status": "rejected", "code": "missing_field", "pointer": "/event_id", "message": "event_id is required"}]});
     operation
         .demands(Demands::WriteToken)
+        .from_pages(cors::preflight)
         .asks("results", schema::one_of(["all", "errors"]), "Whether `results` lists the accepted ones too.")
         .reads(body())
         .refers_to("Event", EVENT)
         .answers::<Answer>(200, "What became of each event.", answer)
         .refuses(400, &UNUSABLE)
+        .refuses(403, &["origin_not_allowed"])
         .refuses(408, &["body_too_slow"])
         .refuses(413, &["body_too_large"])
         .refuses(415, &["unsupported_content_encoding", "unsupported_content_type"])

@@ -10,7 +10,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::answer::Answer;
+use super::cors::Page;
+use super::expand::expanded;
 use super::{Api, body, credential};
+use crate::browser;
 use crate::door::Told;
 use crate::error::Error;
 
@@ -32,28 +35,55 @@ enum Results {
 
 pub async fn post(
     request: HttpRequest,
-    parameters: Query<Parameters>,
+    parameters: Result<Query<Parameters>, actix_web::Error>,
     payload: Payload,
     api: Data<Api>,
+) -> HttpResponse {
+    let mut page = Page::of(&request);
+    let answer = match parameters {
+        Ok(parameters) => take(&request, &parameters, payload, (api.get_ref(), &mut page)).await.map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    page.may_read(answer.unwrap_or_else(HttpResponse::from_error))
+}
+
+async fn take(
+    request: &HttpRequest,
+    parameters: &Parameters,
+    payload: Payload,
+    (api, page): (&Api, &mut Page),
 ) -> Result<HttpResponse, Problem> {
-    let token = credential::presented(&request, parameters.write_key.as_deref())?;
-    let (token_id, tenant) = api.senders.authenticate(&token).await?;
-    note(&request, "tenant", &tenant.tenant_id);
-    check_content_type(&request)?;
+    let token = credential::presented(request, parameters.write_key.as_deref())?;
+    let (token_id, token) = api.senders.authenticate(&token).await?;
+    let tenant = &token.tenant;
+    note(request, "tenant", &tenant.tenant_id);
+    let limit = match &token.origins {
+        None => {
+            page.forget();
+            &api.limit
+        }
+        Some(origins) if browser::is_admitted(origins, page.origin()) => &api.browser_limit,
+        Some(_) => {
+            page.forget();
+            return Err(Error::OriginNotAllowed.into());
+        }
+    };
+    check_content_type(request)?;
     if !api.door.intake.has_room() {
         return Err(Error::Busy.into());
     }
-    let body = ::web::body::read(payload, &request, api.body).await?;
-    note(&request, "bytes", body.len());
+    let body = ::web::body::read_encoded(payload, request, api.body).await?;
+    note(request, "bytes", body.len());
+    let body = expanded(body, request, api.max_expanded_bytes)?;
     let room = api.door.intake.reserve(body.len()).map_err(|_| Error::Busy)?;
     let submission = body::split(&body).map_err(Error::UnusableBody)?;
     let count = u32::try_from(submission.events.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    api.limit.take(&token_id, count).await?;
+    limit.take(&token_id, count).await?;
     let raw_events = submission.events.iter().map(|raw| raw.get());
-    let admitted = api.door.admit(&tenant, submission.sent_at, &submission.defaults, raw_events);
-    let admitted = admitted.in_trace(traceparent(&request).as_deref());
+    let admitted = api.door.admit(tenant, submission.sent_at, &submission.defaults, raw_events);
+    let admitted = admitted.in_trace(traceparent(request).as_deref());
     let told = api.door.store(admitted, room).await?;
-    answer(&request, told, parameters.results)
+    answer(request, told, parameters.results)
 }
 
 /// JSON, also as plain text: what `sendBeacon` may send without asking first.

@@ -3,10 +3,12 @@
 mod answer;
 mod author;
 mod body;
+mod cors;
 mod credential;
 mod described;
 mod erasures;
 mod events;
+mod expand;
 mod export;
 mod identify;
 
@@ -29,9 +31,14 @@ pub use body::MAX_EVENTS;
 pub struct Api {
     pub door: Arc<Door>,
     pub senders: Arc<Senders>,
+    /// Of a body as it is sent.
     pub body: Limits,
-    /// Of events, by write token.
+    /// Largest body when it is expanded.
+    pub max_expanded_bytes: usize,
+    /// Of events, by write token of a server.
     pub limit: RateLimit,
+    /// The same of a browser.
+    pub browser_limit: RateLimit,
     /// Who asks about people.
     pub identity: Identity,
     pub db: Db,
@@ -58,11 +65,13 @@ impl From<Error> for Problem {
         let (code, message) = (error.code(), error.to_string());
         match error {
             Error::MissingCredentials | Error::InvalidCredentials => Problem::unauthorized(code, message),
-            Error::UnsupportedContentType => Problem::unsupported_type(code, message),
+            Error::OriginNotAllowed => Problem::forbidden(code, message),
+            Error::UnsupportedContentType | Error::UnsupportedEncoding => Problem::unsupported_type(code, message),
+            Error::ExpandsTooFar(_) => Problem::too_large(code, message),
             Error::UnusableBody(fault) | Error::Invalid(fault) => fault.into(),
             Error::NotFound => Problem::not_found(),
             Error::AlreadyIdentified | Error::KeyReused => Problem::conflict(code, message),
-            Error::AllRejected => Problem::bad_request(code, message),
+            Error::AllRejected | Error::MalformedEncoding => Problem::bad_request(code, message),
             Error::Busy => Problem::unavailable(code, message).retry_in(1),
             Error::CredentialsUnavailable | Error::StorageAway | Error::Overtaken => {
                 Problem::unavailable(code, message)

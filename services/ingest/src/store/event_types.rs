@@ -6,7 +6,7 @@ use pg::{Error, Row, Tx};
 
 /// $1 the tenant.
 pub const LIST: &str = "\
-    SELECT t.name, t.schema::text, t.subject, t.sampling_rate, t.version FROM goals.v_event_types_v1 t WHERE t.tenant_id = $1";
+    SELECT t.name, t.schema::text, t.subject, t.browser, t.sampling_rate, t.version FROM goals.v_event_types_v1 t WHERE t.tenant_id = $1";
 
 /// A type as goals has it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Stored {
     /// JSON Schema.
     pub schema: String,
     pub subject: Subject,
+    /// May come from a browser token.
+    pub browser: bool,
     pub sampling_rate: f32,
     pub version: i32,
 }
@@ -30,7 +32,8 @@ fn read(row: &Row) -> Result<Stored, Error> {
         name: row.try_get(0)?,
         schema: row.try_get(1)?,
         subject: subject.parse().map_err(|_| Error::Decode(format!("the subject {subject}")))?,
-        sampling_rate: row.try_get(3)?,
-        version: row.try_get(4)?,
+        browser: row.try_get(3)?,
+        sampling_rate: row.try_get(4)?,
+        version: row.try_get(5)?,
     })
 }

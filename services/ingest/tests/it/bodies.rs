@@ -1,5 +1,9 @@
 //! Bodies that are of no use, each answered with its code; the next good one is stored.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::json;
 
 use crate::support::{Answered, World, answered, eventually, hold_ledger, id, view};
@@ -78,9 +82,48 @@ async fn other_types_and_encodings_are_not_taken() {
         assert_eq!(told, (415, Some("unsupported_content_type")), "{content_type}");
     }
     assert_eq!(answered(post()).await.status, 415, "no type at all");
-    let answer = answered(post().header("content-type", "application/json").header("content-encoding", "gzip")).await;
-    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (415, Some("unsupported_content_encoding")));
+    let unsupported = (415, Some("unsupported_content_encoding"));
+    for (encoding, told) in
+        [("compress", unsupported), ("gzip, br", unsupported), ("gzip", (400, Some("malformed_encoding")))]
+    {
+        let answer =
+            answered(post().header("content-type", "application/json").header("content-encoding", encoding)).await;
+        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), told, "{encoding}");
+    }
     assert_eq!(world.stored().await, 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_bodies_are_taken_up_to_what_they_expand_to() {
+    let world = World::start().await;
+    let gzip = |body: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let event = || json!([view(&id())]).to_string();
+    let post = async |content_type: &str, encoding: &str, body: Vec<u8>| {
+        let request = world.http.post(format!("{}/events", world.url)).bearer_auth(&world.tenant.write_token);
+        let request = request.header("content-type", content_type).header("content-encoding", encoding);
+        answered(request.body(body)).await
+    };
+    // As beacons send it: neither the type nor the encoding is said.
+    assert_eq!(post("text/plain", "identity", gzip(event().as_bytes())).await.body["accepted"], 1);
+    assert_eq!(post("application/json", "gzip", gzip(event().as_bytes())).await.body["accepted"], 1);
+    let zstd = zstd::encode_all(event().as_bytes(), 0).unwrap();
+    assert_eq!(post("application/json", "zstd", zstd).await.body["accepted"], 1);
+    // More than a mebibyte when it is expanded, and up to four.
+    let padded = |bytes: usize| {
+        let event = event();
+        gzip(format!("{event}{}", " ".repeat(bytes - event.len())).as_bytes())
+    };
+    assert_eq!(post("application/json", "gzip", padded(4 * 1024 * 1024)).await.body["accepted"], 1);
+    for bytes in [4 * 1024 * 1024 + 1, 64 * 1024 * 1024] {
+        let answer = post("application/json", "gzip", padded(bytes)).await;
+        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (413, Some("body_too_large")), "{bytes}");
+    }
+    assert_eq!(world.stored().await, 4);
     world.stop().await;
 }
 

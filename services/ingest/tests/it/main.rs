@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod bodies;
+mod browser;
 mod credentials;
 mod domain_events;
 mod happy;

@@ -18,6 +18,10 @@ async fn months_count_up_to_the_first_that_has_no_partition() {
     let database = Database::create().await.unwrap();
     let system = database.login("goalpost_ingest_system").await.unwrap();
     let months = async || -> i64 { system.query_one(COVERAGE, &[]).await.unwrap().get(0) };
+    let maintained = "SELECT setval('ingest.maintained_at', extract(epoch FROM now())::bigint - 7200)";
+    database.login("goalpost_maintainer").await.unwrap().execute(maintained, &[]).await.unwrap();
+    let age: i64 = system.query_one(COVERAGE, &[]).await.unwrap().get(2);
+    assert!((7_200..9_000).contains(&age), "{age}");
     assert_eq!(months().await, 4, "this month and the three that are made ahead");
     let drop = "DO $$ BEGIN EXECUTE format('DROP TABLE ingest.%I', \
                 'events_raw_' || to_char((now() AT TIME ZONE 'UTC') + interval '2 months', 'YYYYMM')); END $$";
