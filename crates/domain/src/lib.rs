@@ -17,6 +17,7 @@ pub mod money;
 pub mod number;
 pub mod once;
 pub mod outbox;
+pub mod privacy;
 #[cfg(test)]
 mod table;
 pub mod time_format;
