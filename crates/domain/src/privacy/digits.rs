@@ -13,6 +13,8 @@ const CARD_DIGITS: RangeInclusive<usize> = 13..=19;
 /// Most characters between two groups of one run.
 const MAX_GAP_CHARS: usize = 3;
 const UUID_BYTES: usize = 36;
+/// Few runs have more.
+const USUAL_GROUPS: usize = 8;
 
 /// Digits beside each other, and what stands before them in the run.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +48,15 @@ enum Form {
 
 /// Adds every phone number and card number in `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Span>) {
-    let mut groups = Vec::new();
+    let mut groups = Vec::with_capacity(USUAL_GROUPS);
     let mut at = 0;
     while let Some(offset) = text.as_bytes()[at..].iter().position(u8::is_ascii_digit) {
         at = read_run(text, at + offset, &mut groups);
         let run = Run { text, groups: &groups };
+        let digits: usize = groups.iter().map(|group| group.to - group.from).sum();
+        if digits < MIN_PHONE_DIGITS {
+            continue;
+        }
         let mut first = 0;
         while first < groups.len() {
             let card = run.card(first).map(|last| (groups[first].from, last, Kind::Card));
