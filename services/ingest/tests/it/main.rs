@@ -8,6 +8,7 @@ mod happy;
 mod mixture;
 mod outages;
 mod own_types;
+mod privacy;
 mod relay;
 mod repetition;
 mod sql;
