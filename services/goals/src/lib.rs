@@ -15,6 +15,7 @@ mod event_types;
 mod goals;
 mod listeners;
 mod metrics;
+mod redaction;
 mod references;
 mod retention;
 mod schema;
