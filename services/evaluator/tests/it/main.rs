@@ -13,6 +13,7 @@ mod explaining;
 mod logic;
 mod on_enroll;
 mod once;
+mod pseudonyms;
 mod races;
 mod simulating;
 mod sql;

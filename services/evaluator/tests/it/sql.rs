@@ -1,7 +1,8 @@
 //! Every statement is prepared as the login that runs it; the hot ones have the plan they are meant to have.
 
 use goalpost_evaluator::store::{
-    achievements, actions, configuration, due, enrollments, events, histories, judged, locks, planning, workflows,
+    achievements, actions, configuration, due, enrollments, events, histories, judged, locks, planning, salts,
+    workflows,
 };
 use testkit::Database;
 
@@ -9,7 +10,7 @@ use testkit::Database;
 async fn every_statement_can_be_prepared_by_its_login() {
     let database = Database::create().await.unwrap();
     let tenant = database.login("goalpost_evaluator").await.unwrap();
-    let of_tenant: [&[&str]; 11] = [
+    let of_tenant: [&[&str]; 12] = [
         &achievements::STATEMENTS,
         &actions::STATEMENTS,
         &configuration::STATEMENTS[1..],
@@ -20,6 +21,7 @@ async fn every_statement_can_be_prepared_by_its_login() {
         &judged::STATEMENTS,
         &locks::STATEMENTS,
         &planning::STATEMENTS,
+        &salts::STATEMENTS,
         &workflows::STATEMENTS,
     ];
     for sql in of_tenant.into_iter().flatten() {
