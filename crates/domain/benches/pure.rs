@@ -13,6 +13,7 @@ use domain::event::{Admission, Defaults, Event, Taxonomy};
 use domain::goal::{Criteria, Directory, EnrollmentFacts, Goal, StoredEvent, judge};
 use domain::ids::TenantId;
 use domain::json::{Json, Limits};
+use domain::privacy::{Redaction, Salt};
 use domain::workflow::{GoalLogic, Workflow, WorkflowStatus};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -126,5 +127,53 @@ fn reading(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(pure, matching, judging, reading);
+/// What a widget sends at most: 2 KiB of properties, with nothing personal but the query of a URL.
+fn of_a_widget() -> Event {
+    let steps = (0..28).map(|n| {
+        format!(r#"{{"step":"opened-{n}","at":"2026-01-03T10:00:{n:02}.123Z","ref":"0190b8a0-1234-7000-8000-0000000000{n:02}"}}"#)
+    });
+    let steps: Vec<String> = steps.collect();
+    event(&format!(
+        r#"{{"event_id":"0190b8a0-1234-7000-8000-000000000001","event_name":"widget_opened","occurred_at":"2026-01-03T10:00:00.123Z",
+            "user_id":"u-1234","session_id":"0190b8a0-1234-7000-8000-000000000002","properties":{{"steps":[{}]}},
+            "context":{{"page":{{"url":"https://shop.example/a?utm_source=news&x=1","title":"A page"}},"locale":"en"}}}}"#,
+        steps.join(",")
+    ))
+}
+
+fn event(raw: &str) -> Event {
+    let tenant = TenantId::parse("demo").unwrap();
+    let (taxonomy, max_properties_bytes) = (Taxonomy::Open, 4_096);
+    let defaults = Defaults::default();
+    Event::parse(
+        raw,
+        &Admission { tenant: &tenant, taxonomy, own_types: &(), max_properties_bytes, defaults: &defaults },
+    )
+    .unwrap()
+}
+
+fn redacting(c: &mut Criterion) {
+    let purchase = event(
+        r#"{"event_id":"0190b8a0-1234-7000-8000-000000000001","event_name":"payment.completed","occurred_at":"1997-01-12T10:00:00Z",
+            "contact_id":"cdnow-00004","properties":{"amount":29.33,"quantity":2}}"#,
+    );
+    let personal = event(
+        r#"{"event_id":"0190b8a0-1234-7000-8000-000000000001","event_name":"form.submitted","occurred_at":"2026-01-03T10:00:00Z",
+            "contact_id":"ann@example.com","properties":{"form_id":"f-1","email":"ann@example.com","note":"call +49 30 123456"}}"#,
+    );
+    let (rules, salt) = (Redaction::default(), Salt::new(&[7; 32]).unwrap());
+    let mut group = c.benchmark_group("redacting");
+    for (name, event) in
+        [("a CDNOW purchase", purchase), ("2 KiB of a widget", of_a_widget()), ("personal data", personal)]
+    {
+        group.throughput(Throughput::Bytes(event.properties.to_text().len() as u64));
+        group.bench_function(name, |b| {
+            let apply = |event: &mut Event| rules.apply(event, &salt, &|key| key == "form_id");
+            b.iter_batched_ref(|| event.clone(), apply, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(pure, matching, judging, reading, redacting);
 criterion_main!(pure);

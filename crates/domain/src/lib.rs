@@ -18,6 +18,7 @@ pub mod number;
 pub mod once;
 pub mod origin;
 pub mod outbox;
+pub mod privacy;
 #[cfg(test)]
 mod table;
 pub mod time_format;

@@ -14,8 +14,18 @@ const LONG_FUNCTIONS: [&str; 0] = [];
 
 const SERVICES: [&str; 4] = ["analytics", "evaluator", "goals", "ingest"];
 /// All that the pure crate may lean on.
-const PURE: [&str; 9] =
-    ["serde", "serde_json", "uuid", "time", "thiserror", "rust_decimal", "unicode-normalization", "caseless", "sha2"];
+const PURE: [&str; 10] = [
+    "serde",
+    "serde_json",
+    "uuid",
+    "time",
+    "thiserror",
+    "rust_decimal",
+    "unicode-normalization",
+    "caseless",
+    "sha2",
+    "hmac",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()

@@ -2,6 +2,7 @@
 //! insert as well, so a decision that was overtaken is made again.
 
 use crate::asked;
+use crate::contacts;
 use crate::error::Error;
 use crate::on_enroll::{self, Held};
 use crate::origin::Origin;
@@ -62,7 +63,7 @@ pub enum Outcome {
     /// The contact has an active enrollment.
     Existing(EnrollmentId),
     /// A goal with `on_enroll: skip_enrollment` holds already.
-    Skipped(GoalId),
+    Skipped(ContactId, GoalId),
     /// The contact was enrolled before and may not come again.
     ReentryNotAllowed,
     /// `enrolled_at` lies in the future.
@@ -86,15 +87,12 @@ pub async fn one(
     request: Request,
     once: Once<Entered>,
 ) -> Result<Answered<Entered>, Error> {
-    let contact = request.contact_id.clone();
     let of_one = move |mut outcomes: Vec<Outcome>| match outcomes.pop().ok_or(Error::Overtaken)? {
         Outcome::Created(enrollment) => Ok(Entered::Enrolled(enrollment)),
         Outcome::Existing(id) => Err(Error::AlreadyEnrolled(id)),
         Outcome::ReentryNotAllowed => Err(Error::ReentryNotAllowed),
         Outcome::InFuture => Err(Error::Invalid(asked::in_future())),
-        Outcome::Skipped(goal_id) => {
-            Ok(Entered::Skipped { workflow_id: workflow, contact_id: contact.clone(), goal_id })
-        }
+        Outcome::Skipped(contact_id, goal_id) => Ok(Entered::Skipped { workflow_id: workflow, contact_id, goal_id }),
     };
     carry_out(db, origin, (workflow, vec![request]), once, of_one).await
 }
@@ -128,7 +126,8 @@ async fn carry_out<T: Send + 'static>(
                 Box::pin(async move {
                     let (db, origin, requests, outcome_of) = &*shared;
                     let now = judged::clock(tx).await?;
-                    outcome_of(Enrolling { db, tx, origin, workflow, now }.enroll(requests).await?)
+                    let requests = contacts::enrolled(tx, &origin.tenant, requests).await?;
+                    outcome_of(Enrolling { db, tx, origin, workflow, now }.enroll(&requests).await?)
                 })
             })
             .await;
@@ -170,7 +169,8 @@ impl Enrolling<'_> {
         for request in open {
             match holding.get(&request.contact_id) {
                 Some(held) if held.on_enroll == OnEnroll::SkipEnrollment => {
-                    outcomes.insert(request.contact_id.clone(), Outcome::Skipped(held.goal_id));
+                    let contact = request.contact_id.clone();
+                    outcomes.insert(contact.clone(), Outcome::Skipped(contact, held.goal_id));
                 }
                 _ => entering.push(request),
             }

@@ -8,6 +8,7 @@ mod asked;
 mod backlog;
 mod configuration;
 mod consume;
+mod contacts;
 mod end;
 mod enroll;
 mod erase;

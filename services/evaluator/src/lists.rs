@@ -1,6 +1,7 @@
 //! What the API reads: lists and single enrollments, each in one transaction. An unknown workflow or enrollment is not an
 //! empty list.
 
+use crate::contacts;
 use crate::error::Error;
 use crate::store::achievements::{self, Achievement};
 use crate::store::actions::{self, Action};
@@ -19,7 +20,8 @@ pub async fn enrollments(db: &Db, tenant: TenantId, listing: enrollments::Listin
         let (tenant, listing) = (tenant.clone(), Arc::clone(&listing));
         Box::pin(async move {
             workflows::find(tx, &tenant, listing.workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
-            Ok(enrollments::list(tx, &tenant, &listing).await?)
+            let contact_id = contacts::narrowed(tx, &tenant, listing.contact_id.as_ref()).await?;
+            Ok(enrollments::list(tx, &tenant, &enrollments::Listing { contact_id, ..(*listing).clone() }).await?)
         })
     })
     .await
@@ -49,7 +51,8 @@ pub async fn achievements(
         let (tenant, listing) = (tenant.clone(), Arc::clone(&listing));
         Box::pin(async move {
             workflows::find(tx, &tenant, listing.workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
-            Ok(achievements::list(tx, &tenant, &listing).await?)
+            let contact_id = contacts::narrowed(tx, &tenant, listing.contact_id.as_ref()).await?;
+            Ok(achievements::list(tx, &tenant, &achievements::Listing { contact_id, ..(*listing).clone() }).await?)
         })
     })
     .await

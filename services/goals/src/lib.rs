@@ -16,6 +16,7 @@ mod event_types;
 mod goals;
 mod listeners;
 mod metrics;
+mod redaction;
 mod references;
 mod retention;
 mod schema;

@@ -9,6 +9,7 @@ use pg::{Db, Scope, Tx};
 
 use crate::change::{Author, change, entry};
 use crate::error::Error;
+use crate::redaction::Redaction;
 use crate::retention::Retention;
 use crate::store::audit::NewEntry;
 use crate::store::tenants::{Settings, Tenant};
@@ -26,6 +27,7 @@ pub struct SettingsPatch {
     pub max_properties_bytes: Option<i32>,
     pub time_zone: Option<String>,
     pub retention: Option<Retention>,
+    pub redaction: Option<Redaction>,
 }
 
 impl Default for Settings {
@@ -36,6 +38,7 @@ impl Default for Settings {
             max_properties_bytes: 2_048,
             time_zone: "UTC".to_owned(),
             retention: Retention::default(),
+            redaction: Redaction::default(),
         }
     }
 }
@@ -57,6 +60,9 @@ impl SettingsPatch {
         if let Some(retention) = &self.retention {
             retention.check().map_err(|fault| fault.within("retention"))?;
         }
+        if let Some(redaction) = &self.redaction {
+            redaction.check().map_err(|fault| fault.within("redaction"))?;
+        }
         Ok(self)
     }
 
@@ -68,6 +74,7 @@ impl SettingsPatch {
             max_properties_bytes: self.max_properties_bytes.unwrap_or(settings.max_properties_bytes),
             time_zone: or(&self.time_zone, &settings.time_zone),
             retention: self.retention.clone().unwrap_or_else(|| settings.retention.clone()),
+            redaction: self.redaction.clone().unwrap_or_else(|| settings.redaction.clone()),
         }
     }
 

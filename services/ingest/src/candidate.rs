@@ -37,10 +37,10 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The event of one tenant, hashed under that tenant's key.
-    pub fn new(tenant_id: TenantId, event: Event, sent_at: Option<OffsetDateTime>, key: &ContentKey) -> Self {
+    /// The event of one tenant as it is to be stored, and the hash of what was sent.
+    pub fn new(tenant_id: TenantId, event: Event, sent_at: Option<OffsetDateTime>, content_hash: ContentHash) -> Self {
         Self {
-            content_hash: key.hash(&event.content_text()),
+            content_hash,
             tenant_id,
             event_id: event.event_id,
             event_name: event.event_name,
@@ -70,7 +70,8 @@ impl ContentKey {
         Hmac::new_from_slice(bytes).ok().map(Self)
     }
 
-    fn hash(&self, content: &str) -> ContentHash {
+    /// The hash of an event's content.
+    pub fn hash(&self, content: &str) -> ContentHash {
         let mut mac = self.0.clone();
         mac.update(content.as_bytes());
         let digest = mac.finalize().into_bytes();

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::catalogue;
 use domain::event::{Admission, Defaults, Event, Reject, Taxonomy};
+use domain::fault::Fault;
 use domain::ids::{EventId, TenantId};
+use domain::privacy::{Redacted, Redaction, Salt};
 use pg::credentials::TenantIntake;
 use time::OffsetDateTime;
 use tracing::Instrument;
 
 use crate::batch::Verdict;
 use crate::browser;
-use crate::candidate::{Candidate, ContentKey};
+use crate::candidate::{Candidate, ContentHash, ContentKey};
 use crate::error::Error;
 use crate::intake::{Intake, Room};
 use crate::metrics::Metrics;
@@ -29,6 +32,8 @@ pub struct Tenant {
     pub own_types: Arc<OwnTypes>,
     /// Whether what is sent comes with a browser token.
     pub from_browser: bool,
+    pub redaction: Redaction,
+    pub id_salt: Salt,
 }
 
 impl Tenant {
@@ -41,8 +46,31 @@ impl Tenant {
             _ => return Err(unreadable("taxonomy")),
         };
         let content_key = ContentKey::new(&stored.content_key).ok_or_else(|| unreadable("content_key"))?;
+        let id_salt = Salt::new(&stored.id_salt).ok_or_else(|| unreadable("id_salt"))?;
+        let redaction = Redaction::parse(&stored.redaction).map_err(|_| unreadable("redaction"))?;
         let (tenant_id, max_properties_bytes) = (stored.tenant_id, stored.max_properties_bytes);
-        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key, own_types, from_browser: false })
+        let from_browser = false;
+        Ok(Self {
+            tenant_id,
+            taxonomy,
+            max_properties_bytes,
+            content_key,
+            own_types,
+            from_browser,
+            redaction,
+            id_salt,
+        })
+    }
+
+    /// Takes out of the event what is personal; what its type's schema calls an identifier stays.
+    fn redact(&self, event: &mut Event) -> Result<Redacted, Fault> {
+        let builtin = catalogue::builtin(&event.event_name);
+        let own = self.own_types.identifiers(&event.event_name);
+        let declares = |key: &str| {
+            builtin.is_some_and(|builtin| builtin.keys().any(|named| named == key))
+                || own.is_some_and(|own| own.contains(key))
+        };
+        self.redaction.apply(event, &self.id_salt, &declares)
     }
 }
 
@@ -60,6 +88,16 @@ pub struct Admitted {
     candidates: Vec<Candidate>,
     /// In the order of the input; without a verdict where there is a candidate, in the same order.
     slots: Vec<(Option<EventId>, Option<Verdict>)>,
+    /// What was taken out of the candidates.
+    pub redacted: Redacted,
+}
+
+/// An event that may be stored, without what is personal in it.
+struct Checked {
+    event: Event,
+    /// Of what was sent.
+    content_hash: ContentHash,
+    redacted: Redacted,
 }
 
 impl Admitted {
@@ -107,7 +145,7 @@ impl Door {
         let mut admitted = Admitted::default();
         for raw in raw_events {
             match self.check(raw, &admission, tenant) {
-                Ok(event) => {
+                Ok(Checked { event, content_hash, redacted }) => {
                     let sampling_rate = tenant.own_types.sampling_rate(&event.event_name);
                     if sampling_rate.is_some_and(|rate| !keeps(rate, &tenant.tenant_id, &event)) {
                         self.metrics.limited(1);
@@ -115,8 +153,8 @@ impl Door {
                         continue;
                     }
                     admitted.slots.push((Some(event.event_id), None));
-                    let key = &tenant.content_key;
-                    let candidate = Candidate::new(tenant.tenant_id.clone(), event, sent_at, key);
+                    admitted.redacted.add(&redacted);
+                    let candidate = Candidate::new(tenant.tenant_id.clone(), event, sent_at, content_hash);
                     let from_browser = tenant.from_browser;
                     admitted.candidates.push(Candidate { sampling_rate, from_browser, ..candidate });
                 }
@@ -127,24 +165,29 @@ impl Door {
             }
         }
         self.metrics.received(admitted.slots.len());
+        self.metrics.redacted(&admitted.redacted);
         admitted
     }
 
-    fn check(&self, raw: &str, admission: &Admission<'_>, tenant: &Tenant) -> Result<Event, Reject> {
-        let event = Event::parse(raw, admission)?;
-        let own_types = &tenant.own_types;
-        let allowed = if tenant.from_browser { browser::check(&event, own_types) } else { Ok(()) };
-        let checked = allowed
-            .and_then(|()| self.schemas.check(&event.event_name, &event.properties))
-            .and_then(|()| own_types.check(&event));
-        checked.map_err(|fault| Reject { event_id: Some(event.event_id), fault })?;
-        Ok(event)
+    /// The content is hashed before anything is taken out of it: what is sent again is a duplicate, whatever the tenant's rules have become.
+    fn check(&self, raw: &str, admission: &Admission<'_>, tenant: &Tenant) -> Result<Checked, Reject> {
+        let mut event = Event::parse(raw, admission)?;
+        let event_id = Some(event.event_id);
+        let rejected = |fault| Reject { event_id, fault };
+        if tenant.from_browser {
+            browser::check(&event, &tenant.own_types).map_err(rejected)?;
+        }
+        self.schemas.check(&event.event_name, &event.properties).map_err(rejected)?;
+        tenant.own_types.check(&event).map_err(rejected)?;
+        let content_hash = tenant.content_key.hash(&event.content_text());
+        let redacted = tenant.redact(&mut event).map_err(rejected)?;
+        Ok(Checked { event, content_hash, redacted })
     }
 
     /// Has checked events stored; what is told about each, in their order. Fails when nothing is
     /// known to be stored, as if nothing had been sent.
     pub async fn store(&self, admitted: Admitted, room: Room) -> Result<Vec<Told>, Error> {
-        let Admitted { candidates, slots } = admitted;
+        let Admitted { candidates, slots, .. } = admitted;
         let stored = if candidates.is_empty() { Vec::new() } else { self.verdicts(candidates, room).await? };
         let unknown = stored.contains(&Verdict::Unavailable);
         if unknown && !stored.iter().any(|verdict| matches!(verdict, Verdict::Accepted | Verdict::Duplicate)) {

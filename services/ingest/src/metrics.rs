@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::privacy::{Kind, Redacted};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
@@ -17,6 +18,7 @@ pub struct Metrics {
     rejected: Counter<u64>,
     limited: Counter<u64>,
     retry: Counter<u64>,
+    redactions: Counter<u64>,
     batch_events: Histogram<u64>,
     commit_duration: Histogram<f64>,
 }
@@ -33,6 +35,7 @@ impl Metrics {
             rejected: counter("ingest.events.rejected", "Events rejected for good, by code"),
             limited: counter("ingest.events.limited", "Events sampled out"),
             retry: counter("ingest.events.retry", "Events whose sender has to send them again"),
+            redactions: counter("ingest.redactions", "Personal data taken out of events, by kind"),
             batch_events: meter.u64_histogram("ingest.batch.events").with_description("Events of one batch").build(),
             commit_duration: meter
                 .f64_histogram("ingest.commit.duration")
@@ -43,6 +46,9 @@ impl Metrics {
         // There from the start: what has not happened is 0.
         for counter in [&metrics.received, &metrics.stored, &metrics.duplicate, &metrics.limited, &metrics.retry] {
             counter.add(0, &[]);
+        }
+        for kind in Kind::ALL {
+            metrics.redactions.add(0, &[KeyValue::new("kind", kind.as_str())]);
         }
         metrics
     }
@@ -60,6 +66,13 @@ impl Metrics {
     /// Events were sampled out at the door.
     pub fn limited(&self, events: usize) {
         self.limited.add(count(events), &[]);
+    }
+
+    /// So much was taken out of events at the door, duplicates included.
+    pub fn redacted(&self, redacted: &Redacted) {
+        for kind in Kind::ALL.iter().filter(|kind| redacted.of(**kind) > 0) {
+            self.redactions.add(u64::from(redacted.of(*kind)), &[KeyValue::new("kind", kind.as_str())]);
+        }
     }
 
     /// Events were turned away unstored.

@@ -1,7 +1,7 @@
 //! The event types that a tenant added itself, compiled, and a memory of them: they are read when their number of changes, which
 //! comes with every look-up of the tenant, has moved; never for a tenant that has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use domain::catalogue::Subject;
@@ -9,8 +9,10 @@ use domain::event::Event;
 use domain::fault::Fault;
 use domain::ids::TenantId;
 use domain::outbox::BoxFuture;
+use domain::privacy::is_identifier;
 use moka::future::Cache;
 use pg::{Db, Scope};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::schemas::Schema;
@@ -37,6 +39,8 @@ struct OwnType {
     version: i32,
     /// None where it could not be compiled.
     schema: Option<Schema>,
+    /// The identifier keys that the schema names, at any depth.
+    identifiers: HashSet<String>,
 }
 
 impl domain::event::OwnTypes for OwnTypes {
@@ -55,6 +59,11 @@ impl OwnTypes {
     /// Whether events of this name may come from a browser token; none where the tenant has no such type.
     pub fn is_for_browsers(&self, event_name: &str) -> Option<bool> {
         self.by_name.get(event_name).map(|own| own.browser)
+    }
+
+    /// The identifier keys that the schema of this type names; none for a name that is not the tenant's own.
+    pub fn identifiers(&self, event_name: &str) -> Option<&HashSet<String>> {
+        self.by_name.get(event_name).map(|own| &own.identifiers)
     }
 
     /// The share of sessions whose events of this name are stored; none where all are.
@@ -79,8 +88,26 @@ impl OwnType {
         let schema = Schema::compile(&of.schema).inspect_err(|error| {
             tracing::error!(event_name = of.name, %error, "events are taken without the schema of their type");
         });
+        let mut identifiers = HashSet::new();
+        if let Ok(text) = serde_json::from_str(&of.schema) {
+            named(&text, &mut identifiers);
+        }
         let Stored { subject, browser, sampling_rate, version, .. } = *of;
-        Self { subject, browser, sampling_rate, version, schema: schema.ok() }
+        Self { subject, browser, sampling_rate, version, schema: schema.ok(), identifiers }
+    }
+}
+
+/// Adds the identifier keys that a schema, or one within it, has properties for.
+fn named(schema: &Value, identifiers: &mut HashSet<String>) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Object(properties)) = members.get("properties") {
+                identifiers.extend(properties.keys().filter(|key| is_identifier(key)).cloned());
+            }
+            members.values().for_each(|within| named(within, identifiers));
+        }
+        Value::Array(items) => items.iter().for_each(|within| named(within, identifiers)),
+        _ => {}
     }
 }
 

@@ -296,4 +296,4 @@ fn written_len(text: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -162,6 +162,24 @@ impl Installation {
         of_kind.map(|message| serde_json::from_slice(&message.body).unwrap()).collect()
     }
 
+    /// The tables in some row of which this stands, as text or as bytes.
+    pub async fn tables_with(&self, text: &str) -> Vec<String> {
+        let tables = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'r' \
+             AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')";
+        let mut found = Vec::new();
+        for table in self.database.query(tables, &[]).await.unwrap() {
+            let table: String = table.get(0);
+            let sql = format!(
+                "SELECT EXISTS (SELECT FROM {table} t WHERE strpos(lower(t::text), lower($1)) > 0 \
+                 OR strpos(t::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0)"
+            );
+            if self.database.query_one(&sql, &[&text]).await.unwrap().get(0) {
+                found.push(table);
+            }
+        }
+        found
+    }
+
     /// The facts of this kind about an enrollment that the subscriber has heard.
     pub async fn facts(&self, kind: &str, enrollment: &str) -> Vec<(Message, Value)> {
         let subscriber = self.subscriber.lock().await;

@@ -82,7 +82,7 @@ impl ItemResult {
         let (status, enrollment_id, code) = match outcome {
             Outcome::Created(enrollment) => (ItemStatus::Created, Some(enrollment.id), None),
             Outcome::Existing(id) => (ItemStatus::Existing, Some(*id), Some("already_enrolled")),
-            Outcome::Skipped(_) => (ItemStatus::Skipped, None, Some(ExitReason::AlreadySatisfied.as_str())),
+            Outcome::Skipped(..) => (ItemStatus::Skipped, None, Some(ExitReason::AlreadySatisfied.as_str())),
             Outcome::ReentryNotAllowed => {
                 let error = Error::ReentryNotAllowed;
                 return Self::rejected(index, error.code(), error.to_string());

@@ -123,6 +123,7 @@ pub async fn of_enrollment(tx: &Tx, tenant: &TenantId, enrollment: EnrollmentId)
 }
 
 /// What a list of achievements is narrowed to, and where the page begins.
+#[derive(Clone)]
 pub struct Listing {
     pub workflow_id: WorkflowId,
     pub contact_id: Option<ContactId>,

@@ -67,6 +67,7 @@ pub async fn lock(tx: &Tx, tenant: &TenantId, id: EnrollmentId) -> Result<bool, 
 }
 
 /// What a list of enrollments is narrowed to, and where the page begins.
+#[derive(Clone)]
 pub struct Listing {
     pub workflow_id: WorkflowId,
     pub status: Option<EnrollmentStatus>,

@@ -14,6 +14,7 @@ mod explaining;
 mod logic;
 mod on_enroll;
 mod once;
+mod pseudonyms;
 mod races;
 mod simulating;
 mod sql;

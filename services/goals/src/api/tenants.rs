@@ -14,6 +14,7 @@ use web::{Keyed, Operator, Problem, Strict};
 
 use super::callers::{By, OverTenant};
 use super::{App, given, made, name};
+use crate::redaction::Redaction;
 use crate::retention::Retention;
 use crate::store::tenants::Tenant;
 use crate::tenants::{self, NewTenant, SettingsPatch, TenantPatch};
@@ -47,6 +48,8 @@ pub(super) struct SettingsBody {
     time_zone: Option<String>,
     /// As a whole: what is not given of it is as built in.
     retention: Option<Retention>,
+    /// As a whole: what is not given of it is as built in.
+    redaction: Option<Redaction>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -69,6 +72,7 @@ impl SettingsBody {
             max_properties_bytes: self.max_properties_bytes,
             time_zone: self.time_zone,
             retention: self.retention,
+            redaction: self.redaction,
         };
         patch.check().map_err(|fault| fault.within("settings"))
     }
@@ -78,7 +82,8 @@ pub(super) fn operations() -> Vec<Operation> {
     let tenant = || {
         json!({"tenant_id": "demo", "name": "Demo", "created_at": "2026-01-03T10:00:00Z", "updated_at": "2026-01-03T10:00:00Z",
             "settings": {"taxonomy": "open", "default_currency": "USD", "max_properties_bytes": 2048, "time_zone": "UTC",
-                "retention": {"events_days": {"default": 396, "widget": 90}, "sessions_days": 365, "daily": null}}})
+                "retention": {"events_days": {"default": 396, "widget": 90}, "sessions_days": 365, "daily": null},
+                "redaction": {"mode": "redact", "deny": [], "allow": []}}})
     };
     let new = json!({"tenant_id": "demo", "name": "Demo", "settings": {"default_currency": "EUR"}});
     let of_tenant = |operation: Operation| {
@@ -92,7 +97,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .once()
             .takes::<CreateBody>(true, &[("with_a_currency", new)])
             .answers::<Tenant>(201, "The tenant.", tenant())
-            .refuses(400, &["placeholder_id", "too_long"])
+            .refuses(400, &["conflicting_keys", "placeholder_id", "too_long", "too_many"])
             .refuses(409, &["tenant_exists"]),
         of_tenant(Operation::get("/api/v1/tenants/{tenant_id}", show))
             .named("getTenant", "tenants")
@@ -109,10 +114,14 @@ pub(super) fn operations() -> Vec<Operation> {
                         "thirty_days",
                         json!({"settings": {"retention": {"events_days": {"default": 30}, "sessions_days": 30}}}),
                     ),
+                    (
+                        "names_are_of_products",
+                        json!({"settings": {"redaction": {"mode": "redact", "deny": ["customer_no"], "allow": ["name"]}}}),
+                    ),
                 ],
             )
             .answers::<Tenant>(200, "The tenant.", tenant())
-            .refuses(400, &["too_long"]),
+            .refuses(400, &["conflicting_keys", "too_long", "too_many"]),
     ]
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use web::openapi::schema;
 
 use super::json;
+use crate::redaction::Redaction;
 use crate::retention::Retention;
 
 pub(super) const STATEMENTS: &[&str] = &[FIND, LOCK, UPDATE, KNOWS_TIME_ZONE];
@@ -15,11 +16,12 @@ pub(super) const SYSTEM_STATEMENTS: &[&str] = &[INSERT, FIND, LOCK, OF_THESE, KN
 
 macro_rules! columns {
     () => {
-        "tenant_id, name, taxonomy, default_currency, max_properties_bytes, time_zone, retention::text, created_at, updated_at"
+        "tenant_id, name, taxonomy, default_currency, max_properties_bytes, time_zone, retention::text, redaction::text, \
+         created_at, updated_at"
     };
 }
 
-/// A tenant, as it is answered and audited. (Its content key never leaves the database but for ingest.)
+/// A tenant, as it is answered and audited. (Its content key and its salt never leave the database but for the services that hash with them.)
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Tenant {
     #[schema(schema_with = schema::tenant_id)]
@@ -45,6 +47,8 @@ pub struct Settings {
     pub time_zone: String,
     /// For how long it keeps what.
     pub retention: Retention,
+    /// What it wants done with personal data.
+    pub redaction: Redaction,
 }
 
 impl Settings {
@@ -55,7 +59,7 @@ impl Settings {
 
 const INSERT: &str = concat!(
     "INSERT INTO platform.tenants (tenant_id, name, taxonomy, default_currency, max_properties_bytes, time_zone, retention, ",
-    "content_key) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8) ON CONFLICT (tenant_id) DO NOTHING RETURNING ",
+    "redaction, content_key) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8::text::jsonb, $9) ON CONFLICT (tenant_id) DO NOTHING RETURNING ",
     columns!()
 );
 
@@ -67,11 +71,13 @@ pub async fn insert(
     settings: &Settings,
     content_key: &[u8; 32],
 ) -> Result<Option<Tenant>, Error> {
-    let retention = retention_text(&settings.retention)?;
+    let (retention, redaction) = (text(&settings.retention)?, text(&settings.redaction)?);
     let key = content_key.as_slice();
     let (id, [taxonomy, currency, zone], max_bytes) =
         (tenant.as_str(), settings.texts(), &settings.max_properties_bytes);
-    let row = tx.query_opt(INSERT, &[&id, &name, &taxonomy, &currency, max_bytes, &zone, &retention, &key]).await?;
+    let row = tx
+        .query_opt(INSERT, &[&id, &name, &taxonomy, &currency, max_bytes, &zone, &retention, &redaction, &key])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -99,17 +105,17 @@ pub async fn lock(tx: &Tx, tenant: &TenantId) -> Result<bool, Error> {
 
 const UPDATE: &str = concat!(
     "UPDATE platform.tenants SET name = $2, taxonomy = $3, default_currency = $4, max_properties_bytes = $5, ",
-    "time_zone = $6, retention = $7::text::jsonb, updated_at = statement_timestamp() ",
+    "time_zone = $6, retention = $7::text::jsonb, redaction = $8::text::jsonb, updated_at = statement_timestamp() ",
     "WHERE tenant_id = $1 RETURNING ",
     columns!()
 );
 
 /// Replaces name and settings.
 pub async fn update(tx: &Tx, tenant: &TenantId, name: Option<&str>, settings: &Settings) -> Result<Tenant, Error> {
-    let retention = retention_text(&settings.retention)?;
+    let (retention, redaction) = (text(&settings.retention)?, text(&settings.redaction)?);
     let (id, [taxonomy, currency, zone], max_bytes) =
         (tenant.as_str(), settings.texts(), &settings.max_properties_bytes);
-    read(&tx.query_one(UPDATE, &[&id, &name, &taxonomy, &currency, max_bytes, &zone, &retention]).await?)
+    read(&tx.query_one(UPDATE, &[&id, &name, &taxonomy, &currency, max_bytes, &zone, &retention, &redaction]).await?)
 }
 
 const KNOWS_TIME_ZONE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = $1 \
@@ -120,8 +126,8 @@ pub async fn knows_time_zone(tx: &Tx, name: &str) -> Result<bool, Error> {
     Ok(tx.query_one(KNOWS_TIME_ZONE, &[&name]).await?.try_get(0)?)
 }
 
-fn retention_text(retention: &Retention) -> Result<String, Error> {
-    serde_json::to_string(retention).map_err(|error| Error::Decode(error.to_string()))
+fn text(setting: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(setting).map_err(|error| Error::Decode(error.to_string()))
 }
 
 fn read(row: &Row) -> Result<Tenant, Error> {
@@ -134,8 +140,9 @@ fn read(row: &Row) -> Result<Tenant, Error> {
             max_properties_bytes: row.try_get(4)?,
             time_zone: row.try_get(5)?,
             retention: json(row.try_get(6)?)?,
+            redaction: json(row.try_get(7)?)?,
         },
-        created_at: row.try_get(7)?,
-        updated_at: row.try_get(8)?,
+        created_at: row.try_get(8)?,
+        updated_at: row.try_get(9)?,
     })
 }

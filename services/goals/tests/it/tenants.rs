@@ -14,7 +14,8 @@ async fn the_operator_makes_a_tenant_once() {
     assert_eq!(made["tenant_id"], "new-1");
     assert_eq!(made["name"], "New One");
     let settings = json!({"taxonomy": "open", "default_currency": "EUR", "max_properties_bytes": 2048, "time_zone": "UTC",
-        "retention": {"events_days": {"default": 396, "widget": 90}, "sessions_days": 365, "daily": null}});
+        "retention": {"events_days": {"default": 396, "widget": 90}, "sessions_days": 365, "daily": null},
+        "redaction": {"mode": "redact", "deny": [], "allow": []}});
     assert_eq!(made["settings"], settings);
     assert!(made.get("content_key").is_none(), "{made}");
     assert_eq!(operator.show("/api/v1/tenants/new-1").await, made);
@@ -34,10 +35,11 @@ async fn content_keys_differ_and_are_audited_nowhere() {
     for id in ["n1", "n2"] {
         service.operator().make(TENANTS, json!({"tenant_id": id})).await;
     }
-    let different = "SELECT count(DISTINCT content_key) FROM platform.tenants WHERE tenant_id IN ('n1', 'n2')";
+    let different = "SELECT least(count(DISTINCT content_key), count(DISTINCT id_salt)) FROM platform.tenants WHERE tenant_id IN ('n1', 'n2')";
     assert_eq!(service.number(different).await, 2);
     let leaked = "SELECT count(*) FROM goals.audit a JOIN platform.tenants t USING (tenant_id)
-         WHERE a.after::text LIKE '%content_key%' OR a.after::text LIKE '%' || encode(t.content_key, 'hex') || '%'";
+         WHERE a.after::text ~ 'content_key|id_salt' OR a.after::text LIKE '%' || encode(t.content_key, 'hex') || '%'
+         OR a.after::text LIKE '%' || encode(t.id_salt, 'hex') || '%'";
     assert_eq!(service.number(leaked).await, 0);
 }
 
@@ -63,6 +65,9 @@ const BAD: &str = r#"
     {"tenant_id": "x", "settings": {"retention": {"sessions_days": 36501}}}        | invalid_value | /settings/retention/sessions_days
     {"tenant_id": "x", "settings": {"retention": {"weekly": 1}}}                   | unknown_field | /settings/retention/weekly
     {"tenant_id": "x", "settings": {"retention": {"daily": -1}}}                   | invalid_value | /settings/retention/daily
+    {"tenant_id": "x", "settings": {"redaction": {"mode": "keep"}}}                | invalid_value | /settings/redaction/mode
+    {"tenant_id": "x", "settings": {"redaction": {"deny": ["a", "_"]}}}            | invalid_value | /settings/redaction/deny/1
+    {"tenant_id": "x", "settings": {"redaction": {"deny": ["EMail"], "allow": ["e-mail"]}}} | conflicting_keys | /settings/redaction/allow
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,11 +93,12 @@ async fn an_admin_configures_its_tenant_and_the_epoch_moves() {
     let before = service.epoch().await;
     let thirty = json!({"events_days": {"default": 30, "widget": null}, "sessions_days": 30});
     let body = json!({"settings": {"taxonomy": "strict", "max_properties_bytes": 4096, "time_zone": "Europe/Berlin",
-        "retention": thirty}});
+        "retention": thirty, "redaction": {"mode": "reject", "deny": ["customer_no"]}}});
     let edited = admin.edit(path, body.clone()).await;
     let settings = json!({"taxonomy": "strict", "default_currency": "USD", "max_properties_bytes": 4096,
         "time_zone": "Europe/Berlin",
-        "retention": {"events_days": {"default": 30, "widget": null}, "sessions_days": 30, "daily": null}});
+        "retention": {"events_days": {"default": 30, "widget": null}, "sessions_days": 30, "daily": null},
+        "redaction": {"mode": "reject", "deny": ["customer_no"], "allow": []}});
     assert_eq!(edited["settings"], settings);
     assert_eq!(edited["name"], "a");
     assert_eq!(service.epoch().await, before + 1);

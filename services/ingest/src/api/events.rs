@@ -82,6 +82,7 @@ async fn take(
     let raw_events = submission.events.iter().map(|raw| raw.get());
     let admitted = api.door.admit(tenant, submission.sent_at, &submission.defaults, raw_events);
     let admitted = admitted.in_trace(traceparent(request).as_deref());
+    note(request, "redacted", admitted.redacted.total());
     let told = api.door.store(admitted, room).await?;
     answer(request, told, parameters.results)
 }

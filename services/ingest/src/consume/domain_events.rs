@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bus::{Action, Handler, Message};
 use domain::event::Defaults;
 use domain::fault::Fault;
+use domain::privacy;
 use futures_util::future::{BoxFuture, join_all};
 use tracing::Instrument;
 
@@ -73,6 +74,7 @@ impl DomainEvents {
     }
 }
 
+/// The cause is kept and shown; a key of the message, in a pointer, may tell a person.
 fn dead(fault: &Fault) -> Action {
-    Action::DeadLetter { code: fault.code, cause: fault.to_string() }
+    Action::DeadLetter { code: fault.code, cause: privacy::clean(&fault.to_string()) }
 }

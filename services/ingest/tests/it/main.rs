@@ -10,6 +10,7 @@ mod mixture;
 mod outages;
 mod own_types;
 mod people;
+mod privacy;
 mod relay;
 mod repetition;
 mod sql;

@@ -64,3 +64,12 @@ async fn nothing_is_there(world: &mut World, contact: String) {
     let listeners = world.read("goals", "/api/v1/listeners").await;
     assert_eq!(listeners["items"], Value::Array(Vec::new()));
 }
+
+/// In no column of any table of any service, in whatever case, in bytes neither.
+#[then(regex = r"^no table has (.+)$")]
+async fn no_table_has(world: &mut World, texts: String) {
+    world.settle().await;
+    for text in texts.split(", ") {
+        assert_eq!(world.place.tables_with(text).await, Vec::<String>::new(), "{text}");
+    }
+}
