@@ -32,4 +32,4 @@ SET LOCAL ROLE goalpost_owner;
 
 -- For whoever is given an id by a caller and has to look for what stands for it.
 CREATE VIEW platform.v_id_salts_v1 AS SELECT t.tenant_id, t.id_salt FROM platform.tenants t;
-GRANT SELECT ON platform.v_id_salts_v1 TO goalpost_ingest, goalpost_evaluator, goalpost_analytics;
+GRANT SELECT ON platform.v_id_salts_v1 TO goalpost_ingest, goalpost_goals, goalpost_evaluator;

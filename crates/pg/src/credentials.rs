@@ -1,10 +1,11 @@
 //! Looking up what a caller presents: write tokens and API keys, live ones only. Secrets are never read back, only their
 //! SHA-256.
 
-use crate::{Db, Error, Scope};
+use crate::{Db, Error, Scope, Tx};
 use domain::credential::{KeyStore, StoredKey, TenantStore};
 use domain::ids::TenantId;
 use domain::outbox::{BoxError, BoxFuture};
+use domain::privacy::Salt;
 use tokio_postgres::Row;
 
 /// A live write token and what ingest needs to know of its tenant.
@@ -120,6 +121,15 @@ pub async fn find_tenant(db: &Db, tenant: &TenantId) -> Result<Option<TenantInta
         }) as BoxFuture<'_, Result<_, Error>>
     })
     .await
+}
+
+/// See [`id_salt`].
+pub const ID_SALT: &str = "SELECT s.id_salt FROM platform.v_id_salts_v1 s WHERE s.tenant_id = $1";
+
+/// What the pseudonyms of a tenant's people are made with; asked in a transaction of the tenant.
+pub async fn id_salt(tx: &Tx, tenant: &TenantId) -> Result<Salt, Error> {
+    let row = tx.query_one(ID_SALT, &[&tenant.as_str()]).await?;
+    Salt::new(row.try_get(0)?).ok_or_else(|| Error::Decode("the length of an id_salt".to_owned()))
 }
 
 fn intake(row: &Row) -> Result<TenantIntake, Error> {

@@ -1,10 +1,12 @@
 //! One service's part in the erasure of a person: its dead letters first, then all else in one transaction with the report of it,
 //! once, however often it is asked for.
 
+use crate::credentials::id_salt;
 use crate::{Db, Failure, Scope, Tx};
 use domain::contract::{EraseSubject, Fact, SubjectErased};
 use domain::once::{Answer, Answered, Asked};
 use domain::outbox::BoxFuture;
+use domain::privacy::tells_a_person;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ impl Db {
             let (shared, command, traceparent) = (Arc::clone(&shared), Arc::clone(&command), traceparent.clone());
             Box::pin(async move {
                 let (db, work) = &*shared;
-                let mut counts = work(tx, Arc::clone(&command)).await?;
+                let mut counts = work(tx, as_stored(tx, &command).await?).await?;
                 counts.insert(format!("{}.dead_letters", db.0.schema), letters);
                 let erased = SubjectErased {
                     tenant_id: command.tenant_id.clone(),
@@ -53,4 +55,18 @@ impl Db {
         })
         .await
     }
+}
+
+/// The command with what is stored for ids that tell a person; those are still in it, as they may stand in older rows.
+async fn as_stored(tx: &Tx, command: &Arc<EraseSubject>) -> Result<Arc<EraseSubject>, crate::Error> {
+    if !command.ids().any(tells_a_person) {
+        return Ok(Arc::clone(command));
+    }
+    let salt = id_salt(tx, &command.tenant_id).await?;
+    let mut command = EraseSubject::clone(command);
+    let users: Vec<String> = command.user_ids.iter().map(|user| salt.user_id(user).into_owned()).collect();
+    let contacts: Vec<_> = command.contact_ids.iter().map(|contact| salt.contact_id(contact).into_owned()).collect();
+    command.user_ids.extend(users);
+    command.contact_ids.extend(contacts);
+    Ok(Arc::new(command))
 }

@@ -2,9 +2,9 @@
 //! both sides meet. The tenant's salt is read only where an id needs it.
 
 use crate::enroll::Request;
-use crate::store::salts;
 use domain::ids::{ContactId, TenantId};
 use domain::privacy::tells_a_person;
+use pg::credentials::id_salt;
 use pg::{Error, Tx};
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub async fn stored<'c>(tx: &Tx, tenant: &TenantId, contact: &'c ContactId) -> R
     if !tells_a_person(contact.as_str()) {
         return Ok(Cow::Borrowed(contact));
     }
-    Ok(Cow::Owned(salts::find(tx, tenant).await?.contact_id(contact).into_owned()))
+    Ok(Cow::Owned(id_salt(tx, tenant).await?.contact_id(contact).into_owned()))
 }
 
 /// The same, of those that a list may be narrowed to.
@@ -29,7 +29,7 @@ pub async fn enrolled<'r>(tx: &Tx, tenant: &TenantId, requests: &'r [Request]) -
     if !requests.iter().any(|request| tells_a_person(request.contact_id.as_str())) {
         return Ok(Cow::Borrowed(requests));
     }
-    let salt = salts::find(tx, tenant).await?;
+    let salt = id_salt(tx, tenant).await?;
     let stored = requests.iter().map(|request| {
         let contact_id = salt.contact_id(&request.contact_id).into_owned();
         Request { contact_id, ..request.clone() }

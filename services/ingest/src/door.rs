@@ -50,16 +50,7 @@ impl Tenant {
         let redaction = Redaction::parse(&stored.redaction).map_err(|_| unreadable("redaction"))?;
         let (tenant_id, max_properties_bytes) = (stored.tenant_id, stored.max_properties_bytes);
         let from_browser = false;
-        Ok(Self {
-            tenant_id,
-            taxonomy,
-            max_properties_bytes,
-            content_key,
-            own_types,
-            from_browser,
-            redaction,
-            id_salt,
-        })
+        Ok(Self { tenant_id, taxonomy, max_properties_bytes, content_key, own_types, from_browser, redaction, id_salt })
     }
 
     /// Takes out of the event what is personal; what its type's schema calls an identifier stays.

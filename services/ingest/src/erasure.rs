@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub async fn ask(
     db: &Db,
     author: Author,
-    (ids, person): (Ids, ContactId),
+    (ids, person): (Ids, Vec<ContactId>),
     key: Option<Key>,
 ) -> Result<Answered<Uuid>, Error> {
     let (tenant, db_of_outbox) = (author.tenant.clone(), db.clone());
@@ -36,20 +36,16 @@ pub async fn ask(
     asked.await
 }
 
-async fn ask_in(db: &Db, tx: &Tx, author: &Author, (ids, person): (&Ids, &ContactId)) -> Result<Uuid, Error> {
+async fn ask_in(db: &Db, tx: &Tx, author: &Author, (ids, person): (&Ids, &[ContactId])) -> Result<Uuid, Error> {
     let tenant = &author.tenant;
     let user_ids = identity_links::users_of_person(tx, tenant, person).await?;
     let request_id = Uuid::now_v7();
-    let subject_hash = ids.hash(&[b"erasure", person.as_str().as_bytes()]);
+    let stored = person.first().map_or("", ContactId::as_str);
+    let subject_hash = ids.hash(&[b"erasure", stored.as_bytes()]);
     let new = New { request_id, subject_hash: &subject_hash, requested_by: &author.actor };
     erasures::insert(tx, tenant, &new).await?;
-    let command = EraseSubject {
-        version: V1,
-        tenant_id: tenant.clone(),
-        request_id,
-        user_ids,
-        contact_ids: vec![person.clone()],
-    };
+    let command =
+        EraseSubject { version: V1, tenant_id: tenant.clone(), request_id, user_ids, contact_ids: person.to_vec() };
     let message = command.into_message(request_id).in_trace(author.traceparent.clone());
     db.add_to_outbox(tx, &[message]).await?;
     Ok(request_id)

@@ -13,7 +13,7 @@ use crate::store::people::{self, Record};
 pub async fn page(
     db: &Db,
     tenant: TenantId,
-    person: ContactId,
+    person: Vec<ContactId>,
     behind: Option<(OffsetDateTime, String)>,
     limit: i64,
 ) -> Result<Vec<Record>, Error> {
@@ -21,7 +21,8 @@ pub async fn page(
         let (tenant, person, behind) = (tenant.clone(), person.clone(), behind.clone());
         Box::pin(async move {
             let users = identity_links::users_of_person(tx, &tenant, &person).await?;
-            Ok(people::records(tx, &tenant, (&users, &[person.as_str()]), behind, limit).await?)
+            let contacts: Vec<&str> = person.iter().map(ContactId::as_str).collect();
+            Ok(people::records(tx, &tenant, (&users, &contacts), behind, limit).await?)
         })
     })
     .await

@@ -11,7 +11,6 @@ pub mod histories;
 pub mod judged;
 pub mod locks;
 pub mod planning;
-pub mod salts;
 pub mod workflows;
 
 use domain::ids::{ContactId, EnrollmentId, WorkflowId};

@@ -1,7 +1,7 @@
 //! Every statement is prepared as the login that runs it; the hot ones have the plan they are meant to have.
 
 use goalpost_evaluator::store::{
-    achievements, actions, configuration, due, enrollments, erasing, events, histories, judged, locks, planning, salts,
+    achievements, actions, configuration, due, enrollments, erasing, events, histories, judged, locks, planning,
     workflows,
 };
 use testkit::Database;
@@ -22,7 +22,6 @@ async fn every_statement_can_be_prepared_by_its_login() {
         &judged::STATEMENTS,
         &locks::STATEMENTS,
         &planning::STATEMENTS,
-        &salts::STATEMENTS,
         &workflows::STATEMENTS,
     ];
     for sql in of_tenant.into_iter().flatten() {

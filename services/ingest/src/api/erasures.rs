@@ -121,10 +121,11 @@ async fn erase(
     let db = &api.db;
     let ids = Ids::of(db, &author.tenant).await?;
     let (tenant, person) = (author.tenant.clone(), ids.person(&path)?);
+    let stored = person.first().map_or("", |contact| contact.as_str());
     let key = key.map(|Key { key, fingerprint, .. }| Key {
         scope: ROUTE.to_owned(),
         key,
-        fingerprint: ids.hash(&[b"erase", person.as_str().as_bytes(), &fingerprint]),
+        fingerprint: ids.hash(&[b"erase", stored.as_bytes(), &fingerprint]),
     });
     let asked = erasure::ask(db, author, (ids, person), key).await?;
     let receipt = erasure::settled(db, &tenant, erasure::request_of(&asked)?, api.erase_wait).await?;

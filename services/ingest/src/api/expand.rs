@@ -139,7 +139,8 @@ mod tests {
     fn what_expands_too_far_is_given_up_on_the_way() {
         for (encoding, encoded) in all(&vec![b' '; 5 * 1024 * 1024], &BROTLI_BOMB) {
             assert!(encoded.len() < 16 * 1024, "{encoding:?}");
-            assert_eq!(decode(encoding, encoded.clone().into(), MAX), Err(Error::ExpandsTooFar(MAX)), "{encoding:?}");
+            let expanded = decode(encoding, encoded.clone().into(), MAX);
+            assert!(matches!(expanded, Err(Error::ExpandsTooFar(MAX))), "{encoding:?} {expanded:?}");
             let whole = 5 * 1024 * 1024;
             assert_eq!(decode(encoding, encoded.into(), whole).unwrap().len(), whole, "{encoding:?}");
         }
@@ -152,9 +153,9 @@ mod tests {
             let cut = encoded[..encoded.len() / 2].to_vec();
             let read = decode(encoding, cut.into(), MAX);
             let cut_off = read.as_ref().is_ok_and(|read| encoding == Encoding::Deflate && read.len() < whole.len());
-            assert!(cut_off || read == Err(Error::MalformedEncoding), "{encoding:?} {read:?}");
+            assert!(cut_off || matches!(read, Err(Error::MalformedEncoding)), "{encoding:?} {read:?}");
             let other = Bytes::from_static(b"\xff\xff[{\"a\":1}]");
-            assert_eq!(decode(encoding, other, MAX), Err(Error::MalformedEncoding), "{encoding:?}");
+            assert!(matches!(decode(encoding, other, MAX), Err(Error::MalformedEncoding)), "{encoding:?}");
         }
     }
 
@@ -165,6 +166,6 @@ mod tests {
         encoder.include_contentsize(false).unwrap();
         encoder.write_all(b"[{}]").unwrap();
         let encoded = encoder.finish().unwrap();
-        assert_eq!(decode(Encoding::Zstd, encoded.into(), MAX), Err(Error::MalformedEncoding));
+        assert!(matches!(decode(Encoding::Zstd, encoded.into(), MAX), Err(Error::MalformedEncoding)));
     }
 }

@@ -76,14 +76,15 @@ pub async fn end(tx: &Tx, tenant: &TenantId, user: &str, by: &str) -> Result<Opt
 }
 
 const USERS_OF: &str =
-    "SELECT DISTINCT l.user_id FROM ingest.identity_links l WHERE l.tenant_id = $1 AND l.contact_id = $2";
+    "SELECT DISTINCT l.user_id FROM ingest.identity_links l WHERE l.tenant_id = $1 AND l.contact_id = ANY($2)";
 
-/// The users who are a person: who has this very id, and those who are or were linked to it as a contact. Ascending.
-pub async fn users_of_person(tx: &Tx, tenant: &TenantId, person: &ContactId) -> Result<Vec<String>, Error> {
-    let rows = tx.query(USERS_OF, &[&tenant.as_str(), &person.as_str()]).await?;
+/// The users who are a person: who has one of these very ids, and those who are or were linked to one as a contact. Ascending.
+pub async fn users_of_person(tx: &Tx, tenant: &TenantId, person: &[ContactId]) -> Result<Vec<String>, Error> {
+    let contacts: Vec<&str> = person.iter().map(ContactId::as_str).collect();
+    let rows = tx.query(USERS_OF, &[&tenant.as_str(), &contacts]).await?;
     let linked: Result<Vec<String>, Error> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect();
     let mut users = linked?;
-    users.push(person.to_string());
+    users.extend(contacts.into_iter().map(str::to_owned));
     users.sort_unstable();
     users.dedup();
     Ok(users)
