@@ -1,7 +1,8 @@
 Feature: What is personal goes no further than the door
 
   Background:
-    Given the workflow test-workflow-1
+    Given the product p-1
+    And the workflow test-workflow-1
     And its goal purchase_made {"product_id": "p-1"}
     And it is activated
 

@@ -20,7 +20,7 @@ fn personal(event_id: &str) -> Value {
         json!({
             "user_id": "Ann@Example.com", "contact_id": "+49 30 1234567", "session_id": "s-1",
             "event_category": "of ann@example.com",
-            "properties": {"first_name": "Ann", "amount": 10.50, "text": "to ann@example.com or 030 1234567",
+            "properties": {"first_name": "Ann", "amount": 10.5, "text": "to ann@example.com or 030 1234567",
                 "link": "https://shop.example/a?utm_source=news&token=secret-1#top", "contact_id": "+4930-1234567"},
             "context": {"page": {"url": "https://shop.example/b?email=ann@example.com"}, "user_agent": "Agent/1.0 (555-123-4567)",
                 "campaign": {"medium": "mail"}, "ip": "10.1.2.3"},
@@ -56,7 +56,7 @@ async fn an_event_is_stored_and_handed_on_without_what_is_personal() {
     for (key, value) in properties.as_object().unwrap() {
         assert!(row.contains(&format!("\"{key}\": {value}")), "{row}");
     }
-    assert!(row.starts_with("f of [redacted] t ") && row.contains(r#""amount": 10.50"#), "{row}");
+    assert!(row.starts_with("f of [redacted] t ") && row.contains(r#""amount": 10.5,"#), "{row}");
     for kept in
         [r#""medium": "mail""#, r#""source": "news""#, r#""url": "https://shop.example/b""#, "Agent/1.0 (555-123-4567)"]
     {
