@@ -38,7 +38,6 @@ async fn forget(db: &Db, tx: &Tx, command: &EraseSubject, trace: Option<String>)
     locks::share_workflows(tx, tenant, found.iter().map(|(_, workflow)| *workflow)).await?;
     let ids: Vec<EnrollmentId> = found.into_iter().map(|(id, _)| id).collect();
     erasing::lock(tx, tenant, &ids).await?;
-    crash::point!("evaluator.after_locks");
     let messages = end(tx, tenant, (&ids, &nobodies), trace).await?;
     db.add_to_outbox(tx, &messages).await?;
     let counts = [
