@@ -82,6 +82,7 @@ async fn fill(publisher: &dyn Publish, messages: u64) -> anyhow::Result<()> {
         content_type: "application/json".to_owned(),
         traceparent: None,
         correlation_id: None,
+        reply_to: None,
         payload: payload.clone(),
     };
     let all: Vec<OutboxMessage> = (0..messages).map(message).collect();

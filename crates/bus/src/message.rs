@@ -151,6 +151,8 @@ impl Message {
             routing_key: self.routing_key.clone(),
             message_id: self.message_id,
             payload: self.body.to_vec(),
+            reply_to: self.reply_to.clone(),
+            correlation_id: self.correlation_id.clone(),
             code: code.to_owned(),
             cause: cause.to_owned(),
             attempts: i32::try_from(self.delivery_count.saturating_add(attempts)).unwrap_or(i32::MAX),

@@ -260,5 +260,8 @@ fn checked(message: &OutboxMessage, traceparent: Option<String>) -> Result<Parts
     if let Some(id) = &message.correlation_id {
         properties = properties.with_correlation_id(short(id)?);
     }
+    if let Some(queue) = &message.reply_to {
+        properties = properties.with_reply_to(short(queue)?);
+    }
     Ok((short(&message.exchange)?, short(routing_key)?, properties))
 }

@@ -63,6 +63,10 @@ pub struct DeadLetter {
     pub routing_key: String,
     pub message_id: Option<Uuid>,
     pub payload: Vec<u8>,
+    /// Where its answer is waited for.
+    pub reply_to: Option<String>,
+    /// What whoever waits knows the answer by.
+    pub correlation_id: Option<String>,
     /// Stable, `snake_case`.
     pub code: String,
     /// For people.

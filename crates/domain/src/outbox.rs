@@ -68,8 +68,10 @@ pub struct OutboxMessage {
     pub payload: Vec<u8>,
     /// W3C trace context of what caused it.
     pub traceparent: Option<String>,
-    /// Of a reply: what the asker knows it by.
+    /// Of a reply, and of a command that is given again: what the asker knows the answer by.
     pub correlation_id: Option<String>,
+    /// Of a command that is given again: where its answer is waited for.
+    pub reply_to: Option<String>,
 }
 
 /// What became of one message that was published.

@@ -6,14 +6,15 @@ use domain::ids::TenantId;
 use domain::json::Json;
 use domain::outbox::{BoxError, BoxFuture};
 use std::sync::Arc;
+use tokio_postgres::types::ToSql;
 
 macro_rules! store {
     ($schema:literal) => {
         concat!(
             "INSERT INTO ",
             $schema,
-            ".dead_letters (tenant_id, queue, routing_key, message_id, code, cause, attempts, payload) ",
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            ".dead_letters (tenant_id, queue, routing_key, message_id, code, cause, attempts, payload, ",
+            "reply_to, correlation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         )
     };
 }
@@ -132,12 +133,21 @@ async fn store(tx: &Tx, sql: &'static str, letter: &DeadLetter) -> Result<(), Er
     // PostgreSQL's text takes no NUL; a hostile routing key or cause must not keep the letter from being kept.
     let (queue, routing_key) = (clean(&letter.queue), clean(&letter.routing_key));
     let (code, cause) = (clean(&letter.code), clean(&letter.cause));
-    tx.execute(
-        sql,
-        &[&tenant, &queue, &routing_key, &letter.message_id, &code, &cause, &letter.attempts, &letter.payload],
-    )
-    .await
-    .map(drop)
+    let (reply_to, correlation_id) =
+        (letter.reply_to.as_deref().map(clean), letter.correlation_id.as_deref().map(clean));
+    let binds: [&(dyn ToSql + Sync); 10] = [
+        &tenant,
+        &queue,
+        &routing_key,
+        &letter.message_id,
+        &code,
+        &cause,
+        &letter.attempts,
+        &letter.payload,
+        &reply_to,
+        &correlation_id,
+    ];
+    tx.execute(sql, &binds).await.map(drop)
 }
 
 fn clean(text: &str) -> String {

@@ -34,7 +34,7 @@ macro_rules! statements {
                 "traceparent, correlation_id) VALUES ($1, '', $2, false, $3, $4, $5, $6, $7)"
             ),
             claim: concat!(
-                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, correlation_id, tenant_id, events FROM ", $schema, ".outbox ",
+                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, correlation_id, tenant_id, events, reply_to FROM ", $schema, ".outbox ",
                 "WHERE not_before IS NULL OR not_before <= clock_timestamp() ",
                 "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
             ),
@@ -197,6 +197,7 @@ fn waiting(row: &Row) -> Result<Waiting, Error> {
         payload: row.try_get(6)?,
         traceparent: row.try_get(7)?,
         correlation_id: row.try_get(8)?,
+        reply_to: row.try_get(11)?,
     };
     let events: i32 = row.try_get(10)?;
     Ok(Waiting { message, tenant_id: row.try_get(9)?, events: usize::try_from(events).unwrap_or_default() })

@@ -37,6 +37,7 @@ async fn a_reply_reaches_the_queue_it_names_or_nobody() {
     let reply = |queue: &str| OutboxMessage {
         mandatory: false,
         correlation_id: Some("7".to_owned()),
+        reply_to: None,
         ..message("", queue, r#"{"status":"done"}"#)
     };
     let sent = reply(asker.queue());

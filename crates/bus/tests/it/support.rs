@@ -170,6 +170,7 @@ pub fn message(exchange: &str, routing_key: &str, body: &str) -> OutboxMessage {
         payload: body.as_bytes().to_vec(),
         traceparent: None,
         correlation_id: None,
+        reply_to: None,
     }
 }
 

@@ -55,6 +55,7 @@ fn message() -> OutboxMessage {
         payload: b"{}".to_vec(),
         traceparent: None,
         correlation_id: None,
+        reply_to: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use load::finish::Servers;
 use load::progress::Progress;
 use nix::sys::signal::Signal;
+use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Database;
 use tokio_postgres::Client;
@@ -144,12 +145,37 @@ async fn who_asks_at_the_same_time_moves_it_once() {
     assert_eq!((count(&client, "ingest.dead_letters").await, count(&client, "ingest.outbox").await), (0, 20));
 }
 
-async fn publish(place: &Value, (exchange, key): (&str, &str), payload: &str) {
-    let address = format!("{}/api/exchanges/%2f/{exchange}/publish", place["amqp_management_url"].as_str().unwrap());
-    let message = json!({"routing_key": key, "payload": payload, "payload_encoding": "string", "properties": {}});
-    let answer = reqwest::Client::new().post(address).json(&message).send().await.unwrap();
-    let answer: Value = answer.error_for_status().unwrap().json().await.unwrap();
+async fn publish(place: &Value, address: (&str, &str), payload: &str) {
+    publish_with(place, address, payload, json!({})).await;
+}
+
+async fn publish_with(place: &Value, (exchange, key): (&str, &str), payload: &str, properties: Value) {
+    let message =
+        json!({"routing_key": key, "payload": payload, "payload_encoding": "string", "properties": properties});
+    let answer = manage(place, Method::POST, &format!("exchanges/%2f/{exchange}/publish"), &message).await;
     assert_eq!(answer["routed"], true);
+}
+
+/// What the broker answers, if anything.
+async fn manage(place: &Value, method: Method, path: &str, body: &Value) -> Value {
+    let address = format!("{}/api/{path}", place["amqp_management_url"].as_str().unwrap());
+    let answer = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
+    let text = answer.error_for_status().unwrap().text().await.unwrap();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// The first message in a queue, once there is one.
+async fn first_in(place: &Value, queue: &str) -> Value {
+    let asked = json!({"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto"});
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let messages = manage(place, Method::POST, &format!("queues/%2f/{queue}/get"), &asked).await;
+        if let Some(message) = messages.get(0) {
+            return message.clone();
+        }
+        assert!(Instant::now() < limit, "nothing came into {queue}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The ids and codes of the letters of a queue, once there are `expected` other than `before`.
@@ -229,6 +255,19 @@ async fn a_requeued_letter_is_as_a_fresh_delivery() {
     assert_eq!(count(&client, &left).await, 1);
     let noted = "goals.audit WHERE tenant_id = 'late' AND action = 'dead_letter.requeued'";
     assert_eq!(count(&client, noted).await, 3);
+
+    // So is a command, and whoever waits for its answer has it.
+    manage(&place, Method::PUT, "queues/%2f/asker", &json!({"durable": true})).await;
+    let command = json!({"tenant_id": "later", "kind": "tag", "id": "t-1"}).to_string();
+    let asker =
+        json!({"message_id": "0190d3a0-0000-7000-8000-000000000008", "reply_to": "asker", "correlation_id": "42"});
+    publish_with(&place, ("goalpost.commands", "put_reference"), &command, asker).await;
+    let died = letters(&client, "goals.commands", 1, 0).await.remove(0);
+    goalpost(url, &["tenant", "create", "later"]);
+    goalpost(url, &["dead-letters", "requeue", &format!("goals/{}", died.0), "--json"]).json();
+    let reply = first_in(&place, "asker").await;
+    let said: Value = serde_json::from_str(reply["payload"].as_str().unwrap()).unwrap();
+    assert_eq!((&reply["properties"]["correlation_id"], &said["status"]), (&json!("42"), &json!("done")), "{reply}");
 
     // A command that nobody can read dies again of the same: it came by the key that it was sent with.
     publish(&place, ("goalpost.commands", "recheck"), "[]").await;

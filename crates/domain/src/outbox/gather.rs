@@ -117,6 +117,7 @@ impl Group {
             payload: serde_json::to_vec(&chunk).ok()?,
             traceparent: self.parts.iter().find_map(|part| part.traceparent.clone()),
             correlation_id: None,
+            reply_to: None,
         })
     }
 }
@@ -160,6 +161,7 @@ mod tests {
             payload,
             traceparent: (id % 3 == 0).then(|| format!("trace of {id}")),
             correlation_id: None,
+            reply_to: None,
         };
         Waiting { message, tenant_id: tenant.to_owned(), events }
     }

@@ -171,6 +171,7 @@ async fn from_another_system(dev: &Dev) {
             payload: body.to_string().into_bytes(),
             traceparent: None,
             correlation_id: None,
+            reply_to: None,
         };
         assert_eq!(bus.publisher().publish(Arc::from([message])).await.unwrap(), [Delivery::Confirmed]);
     }

@@ -332,6 +332,7 @@ impl World {
             payload: message.payload,
             traceparent: message.traceparent,
             correlation_id: None,
+            reply_to: None,
         };
         let confirmed = self.publisher.publish(vec![message].into()).await.unwrap();
         assert_eq!(confirmed, [domain::outbox::Delivery::Confirmed]);

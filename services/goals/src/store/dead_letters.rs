@@ -152,12 +152,13 @@ macro_rules! requeue {
         concat!(
             "WITH taken AS (DELETE FROM ",
             $schema,
-            ".dead_letters d WHERE d.id = ANY($1) RETURNING d.id, d.tenant_id, d.queue, d.routing_key, d.message_id, d.payload), ",
+            ".dead_letters d WHERE d.id = ANY($1) RETURNING d.id, d.tenant_id, d.queue, d.routing_key, d.message_id, d.payload, ",
+            "d.reply_to, d.correlation_id), ",
             "put AS (INSERT INTO ",
             $schema,
-            ".outbox (message_id, mandatory, tenant_id, exchange, routing_key, content_type, payload) ",
+            ".outbox (message_id, mandatory, tenant_id, exchange, routing_key, content_type, payload, reply_to, correlation_id) ",
             "SELECT coalesce(t.message_id, gen_random_uuid()), true, coalesce(t.tenant_id, ''), '', t.queue || ' ' || t.routing_key, ",
-            "'application/json', t.payload FROM taken t ORDER BY t.id) SELECT t.id FROM taken t"
+            "'application/json', t.payload, t.reply_to, t.correlation_id FROM taken t ORDER BY t.id) SELECT t.id FROM taken t"
         )
     };
 }

@@ -36,6 +36,7 @@ impl Emitter {
             payload: payload.into(),
             traceparent: None,
             correlation_id: None,
+            reply_to: None,
         };
         assert_eq!(self.0.publish(Arc::from([message])).await.unwrap(), [Delivery::Confirmed]);
     }

@@ -1,0 +1,7 @@
+-- A letter keeps who waits for its answer, so that a command that is given again is answered as it would have been.
+ALTER TABLE goals.dead_letters ADD COLUMN reply_to text, ADD COLUMN correlation_id text;
+COMMENT ON COLUMN goals.dead_letters.reply_to IS 'The queue in which its answer is waited for.';
+COMMENT ON COLUMN goals.dead_letters.correlation_id IS 'What whoever waits knows the answer by.';
+ALTER TABLE goals.outbox ADD COLUMN reply_to text;
+COMMENT ON COLUMN goals.outbox.reply_to IS 'Of a command that is given again: the queue in which its answer is waited for.';
+GRANT INSERT (reply_to, correlation_id) ON goals.outbox TO goalpost_goals_system;

@@ -1,0 +1,8 @@
+-- A letter keeps who waits for its answer, so that a command that is given again is answered as it would have been.
+ALTER TABLE ingest.dead_letters ADD COLUMN reply_to text, ADD COLUMN correlation_id text;
+COMMENT ON COLUMN ingest.dead_letters.reply_to IS 'The queue in which its answer is waited for.';
+COMMENT ON COLUMN ingest.dead_letters.correlation_id IS 'What whoever waits knows the answer by.';
+ALTER TABLE ingest.outbox ADD COLUMN reply_to text;
+COMMENT ON COLUMN ingest.outbox.reply_to IS 'Of a command that is given again: the queue in which its answer is waited for.';
+GRANT SELECT (reply_to, correlation_id) ON ingest.dead_letters TO goalpost_goals_system;
+GRANT INSERT (reply_to, correlation_id) ON ingest.outbox TO goalpost_goals_system;
