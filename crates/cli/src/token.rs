@@ -28,8 +28,8 @@ enum Action {
     Create {
         #[arg(long, value_parser = tenant_id)]
         tenant: TenantId,
-        /// Make one that may stand in the pages of this origin, as https://www.example.com or
-        /// https://*.example.com; may be given repeatedly
+        /// Make one that may stand in the pages of this origin, as `https://www.example.com` or
+        /// `https://*.example.com`; may be given repeatedly
         #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin)]
         origins: Vec<OriginPattern>,
     },

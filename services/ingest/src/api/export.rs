@@ -1,12 +1,15 @@
 //! `/api/v1/users/{user_id}/export`: all that is kept of a person.
 
+use std::collections::HashMap;
+
 use ::web::openapi::{Demands, Operation, schema};
 use ::web::{By, Cursor, Listed, Page, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use pg::Db;
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -17,15 +20,16 @@ use crate::export;
 use crate::store::people::Record;
 
 /// Something that is kept: beside these, the fields of its kind. What is in a store is answered as it is stored.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = PersonalRecord)]
-#[expect(dead_code, reason = "describes what the store writes")]
 struct RecordBody {
     #[schema(schema_with = kind)]
     kind: String,
     /// When it happened, or was made.
     #[schema(schema_with = schema::moment)]
     at: String,
+    #[serde(flatten)]
+    fields: HashMap<String, Value>,
 }
 
 fn kind() -> utoipa::openapi::schema::Object {
