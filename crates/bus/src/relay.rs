@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// From the begin of a round to the next, unless there is more than a round can take. What is written meanwhile goes together:
 /// a round costs the database and the broker a sync each, however little it carries. The more of its messages had room, the longer
 /// is waited: they become fewer.
-const PACE: RangeInclusive<Duration> = Duration::from_millis(8)..=Duration::from_millis(60);
+const PACE: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(60);
 const PACE_OF_UNFILLED: Duration = Duration::from_micros(500);
 
 /// How long the outbox is emptied after a stop was asked for.
