@@ -16,6 +16,9 @@ use crate::intake::Job;
 use crate::metrics::Metrics;
 use crate::settings::Commit;
 
+/// How often whoever fills a batch looks for what has come meanwhile.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// What the committers of a process share. Clones are further committers.
 #[derive(Clone)]
 pub struct Committer {
@@ -104,24 +107,22 @@ impl Inbox {
         batch.add(first);
         let deadline = Instant::now() + Duration::from_millis(self.limits.max_wait_ms);
         loop {
-            let next = match self.jobs.try_recv() {
-                Ok(job) => Some(job),
-                Err(_) if batch.is_full(&self.limits) || others.committing.load(SeqCst) == 0 => {
+            while let Ok(job) = self.jobs.try_recv() {
+                if !batch.has_room_for(&job, &self.limits) {
+                    self.carried = Some(job);
                     return Some(batch);
                 }
-                Err(_) => tokio::select! {
-                    biased;
-                    job = self.jobs.recv() => job,
-                    () = others.idle.notified() => continue,
-                    () = tokio::time::sleep_until(deadline) => None,
-                },
-            };
-            match next {
-                Some(job) if batch.has_room_for(&job, &self.limits) => batch.add(job),
-                carried => {
-                    self.carried = carried;
-                    return Some(batch);
-                }
+                batch.add(job);
+            }
+            let is_due = others.committing.load(SeqCst) == 0 || Instant::now() >= deadline;
+            if is_due || batch.is_full(&self.limits) {
+                return Some(batch);
+            }
+            // Not woken by each job that comes: that would cost more than to look for them now and then.
+            tokio::select! {
+                biased;
+                () = others.idle.notified() => {}
+                () = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK)) => {}
             }
         }
     }
