@@ -23,6 +23,11 @@ async fn stray_rows_move_into_their_month() {
     let made = superuser.query_one(policies, &[&"ingest.events_raw_203105"]).await.unwrap();
     let parent = superuser.query_one(policies, &[&"ingest.events_raw"]).await.unwrap();
     assert!(made.get::<_, bool>(0));
+    let sampled = "SELECT array_agg(attname::text) FROM pg_attribute WHERE attrelid = $1::text::regclass AND atttypid = 'jsonb'::regtype AND attstattarget IS DISTINCT FROM 0";
+    for relation in ["ingest.events_raw", "ingest.events_raw_203105", "evaluator.workflow_goal_achievements"] {
+        let sampled: Option<Vec<String>> = superuser.query_one(sampled, &[&relation]).await.unwrap().get(0);
+        assert_eq!(sampled, None, "ANALYZE samples the JSON of {relation}");
+    }
     assert_eq!(made.get::<_, i64>(1), parent.get::<_, i64>(1));
 }
 
