@@ -19,8 +19,10 @@ use testkit::proxy::Proxy;
 use tokio_postgres::NoTls;
 use web::secret::{Prefix, mint};
 
-/// Starts `$1 serve $2`. The file `$3` arms a crash point for this start alone, the file beside it, ending in `.poison`, a poison for every start.
+/// Starts `$1 serve $2`. The file `$3` arms a crash point for this start alone, the files beside it, ending in `.poison` and `.env`, a poison and an
+/// environment for every start.
 const SERVE: &str = r#"
+if [ -e "${3%.crash}.env" ]; then . "${3%.crash}.env"; fi
 if [ -e "${3%.crash}.poison" ]; then GOALPOST_POISON=$(cat "${3%.crash}.poison") && export GOALPOST_POISON; fi
 if mv "$3" "$3.taken" 2>/dev/null; then GOALPOST_CRASH=$(cat "$3.taken") && export GOALPOST_CRASH; fi
 exec "$1" serve "$2"
@@ -157,6 +159,11 @@ impl Cluster {
     /// The file that arms a crash point of a replica.
     pub fn flag(&self, name: &str) -> PathBuf {
         self.dir.path().join(format!("{name}.crash"))
+    }
+
+    /// The file that gives a replica further environment at each start, as commands of the shell.
+    pub fn environment(&self, name: &str) -> PathBuf {
+        self.flag(name).with_extension("env")
     }
 
     /// What stands between a replica and its servers.

@@ -16,6 +16,17 @@ impl Publisher {
     }
 
     pub async fn publish(&self, exchange: &str, key: &str, body: &str, message_id: Option<String>) {
+        self.tries(exchange, key, body, message_id).await.unwrap();
+    }
+
+    /// An error when the broker does not say that it has the message.
+    pub async fn tries(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &str,
+        message_id: Option<String>,
+    ) -> reqwest::Result<()> {
         let mut properties = json!({"delivery_mode": 2, "content_type": "application/json"});
         if let Some(id) = message_id {
             properties["message_id"] = id.into();
@@ -23,8 +34,9 @@ impl Publisher {
         let body = json!({"routing_key": key, "payload": body, "payload_encoding": "string", "properties": properties});
         let request = self.http.post(format!("{}/exchanges/%2f/{exchange}/publish", self.api));
         let request = request.header("content-type", "application/json").body(body.to_string());
-        let answer = request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
+        let answer = request.send().await?.error_for_status()?.text().await?;
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["routed"], true);
+        Ok(())
     }
 }

@@ -12,7 +12,8 @@
 //! | I16 | the poison runs (`poison.rs`) with `dead_letters` here; `crates/bus/tests/it/poison.rs` |
 //! | I17 | `statistics` |
 //! | I7, I27, I28 | `services/ingest/tests`, `crates/runtime`, `tests/shutdown` |
-//! | I18, I20 | I3 is decided here; partitions and clocks: `crates/pg/tests/it/maintain.rs`, `services/ingest/tests` |
+//! | I18, I20 | `maintenance`, `clock`: all of the above holds beside retention, and while clocks are a day off |
+//! | erasure | `people` |
 //! | I19 | an unknown version is parked: the poison runs |
 
 use std::collections::{BTreeMap, BTreeSet};

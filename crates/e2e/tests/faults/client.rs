@@ -83,10 +83,17 @@ impl Tenant {
 
     /// One attempt, at any replica.
     async fn ask(&self, service: &str, method: Method, path: &str, body: &str) -> Told {
+        self.ask_under(service, method, path, body, None).await
+    }
+
+    async fn ask_under(&self, service: &str, method: Method, path: &str, body: &str, key: Option<&str>) -> Told {
         let urls: Vec<&String> = self.urls.iter().filter(|it| it.0 == service).map(|it| &it.1).collect();
         let url = urls[rand::random_range(0..urls.len())];
-        let secret = if service == "ingest" { &self.token } else { &self.key };
-        let request = self.http.request(method, format!("{url}{path}")).bearer_auth(secret);
+        let secret = if path == "/api/v1/events" { &self.token } else { &self.key };
+        let mut request = self.http.request(method, format!("{url}{path}")).bearer_auth(secret);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
         let request = request.header("content-type", "application/json").body(body.to_owned());
         let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
         let status = answer.status();
@@ -101,9 +108,21 @@ impl Tenant {
 
     /// The same until there is an answer that is not "not now": the answer, and how many attempts it took.
     async fn insist(&self, service: &str, method: Method, path: &str, body: &str) -> (StatusCode, String, u32) {
+        self.insist_under(service, method, path, body, None).await
+    }
+
+    /// As `insist`; with a key each attempt asks for the same thing, once.
+    pub async fn insist_under(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        body: &str,
+        key: Option<&str>,
+    ) -> (StatusCode, String, u32) {
         let limit = Instant::now() + PATIENCE;
         for attempt in 1.. {
-            let told = self.ask(service, method.clone(), path, body).await;
+            let told = self.ask_under(service, method.clone(), path, body, key).await;
             match told {
                 Ok((status, text)) if !self.is_not_now(status) => return (status, text, attempt),
                 told => assert!(Instant::now() < limit, "{method} {path} is never answered: {told:?}"),

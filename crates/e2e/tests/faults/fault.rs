@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use testkit::proxy::{self, Act, Frame, Rule};
 
 use crate::cluster::Cluster;
-use crate::{crash, meddler};
+use crate::{clock, crash, maintenance, meddler};
 
 /// How long a stopped broker stays away, a hung one hangs, a blocked one blocks.
 const AWAY: Duration = Duration::from_secs(60);
@@ -50,6 +50,10 @@ pub enum Fault {
     Shuffled,
     /// Messages that nobody can read.
     Poison,
+    /// From here to the end every replica's clock is a day off.
+    ClocksMoved,
+    /// Maintenance takes away what is old.
+    Maintained,
 }
 
 /// Where a connection is cut.
@@ -121,7 +125,7 @@ const fn crash(name: &'static str, service: &'static str, act: &'static str, is_
 }
 
 /// All there are; those with more replicas come last, because replicas are only ever added.
-pub const SCENARIOS: [Scenario; 45] = [
+pub const SCENARIOS: [Scenario; 47] = [
     of("none", Fault::None, 0, false),
     of("evaluator killed", Fault::Signal("evaluator", Signal::SIGKILL), 3, true),
     of("evaluator terminated", Fault::Signal("evaluator", Signal::SIGTERM), 2, false),
@@ -141,6 +145,7 @@ pub const SCENARIOS: [Scenario; 45] = [
     of("connections closed", Fault::ConnectionsClosed, 3, false),
     of("shuffled", Fault::Shuffled, 1, false),
     of("poison", Fault::Poison, 1, false),
+    of("maintained", Fault::Maintained, 3, false),
     of("message that panics", Fault::Deadly("panic"), 1, false),
     of("message that ends processes", Fault::Deadly("abort"), 1, false),
     crash("ingest: crash points", "ingest", "abort", false),
@@ -159,6 +164,7 @@ pub const SCENARIOS: [Scenario; 45] = [
         ingests: 2,
         ..of("two ingests killed", Fault::Signal("ingest", Signal::SIGKILL), 4, false)
     },
+    Scenario { evaluators: 3, ingests: 2, slower: 2, ..of("clocks a day off", Fault::ClocksMoved, 1, false) },
     cut("ingest: commit answer lost", "ingest", Boundary::CommitAnswer, Act::CutBefore, true),
     cut("ingest: commit lost", "ingest", Boundary::Commit, Act::CutBefore, false),
     cut("ingest: commit answer hangs", "ingest", Boundary::CommitAnswer, Act::Silence, false),
@@ -248,6 +254,8 @@ impl Fault {
                 return crash::provoke(cluster, &nth(cluster, service, choice), point, hit, act).await;
             }
             Self::Deadly(act) => deadly(cluster, act).await?,
+            Self::ClocksMoved => return clock::move_all(cluster, choice % 2 == 0).await,
+            Self::Maintained => return maintenance::maintain(cluster).await,
             Self::BrokerKilled | Self::BrokerStopped | Self::BrokerAway => {
                 cluster.stack.stop_rabbitmq(self != Self::BrokerKilled).await.unwrap();
                 if self == Self::BrokerAway {

@@ -5,13 +5,16 @@
 mod checker;
 mod checker_tests;
 mod client;
+mod clock;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod crash;
 mod facts;
 mod fault;
 mod ledger;
+mod maintenance;
 mod meddler;
+mod people;
 mod purchases;
 mod run;
 mod sweep;

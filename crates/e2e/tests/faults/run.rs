@@ -8,12 +8,14 @@ use rand::{RngExt, SeedableRng};
 
 use crate::checker::{Expected, Judgement, judge, snapshot};
 use crate::client::Tenant;
+use crate::clock;
 use crate::cluster::rest::rest;
 use crate::cluster::shadow::Shadow;
 use crate::cluster::{Cluster, connect};
 use crate::facts;
 use crate::fault::{Fault, Scenario, Sign};
 use crate::meddler::Meddler;
+use crate::people::People;
 use crate::purchases::{Aim, reached};
 use crate::workload::Workload;
 
@@ -52,16 +54,18 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     let shadow = Shadow::bind(&cluster.http, cluster.management_url(), &format!("shadow.{}", tenant.id)).await;
     let known_letters = facts::all(&mut cluster.database().await, &tenant.id).await.unwrap().dead_letters.len();
     workload.prepare(&tenant).await;
+    let people = People::make(cluster, tenant.panics).await;
     let redelivered = cluster.redeliveries().await;
     let database_url = cluster.stack.database_url().to_owned();
     let mut meddler = Meddler::of(scenario.fault, cluster, &tenant.id).await;
 
     let wrong = RefCell::new(Vec::new());
-    let (recoveries, (), snapshots, meddled) = tokio::join!(
+    let (mut recoveries, (), snapshots, meddled, known) = tokio::join!(
         faults(cluster, scenario, &workload, &tenant, seed),
         workload.run(&tenant, &database_url),
         snapshots(&workload, &tenant, &database_url, &wrong),
         meddler.meddle(&workload, seed),
+        people.come_and_go(&workload),
     );
     cluster.ready().await;
     rest(cluster, &shadow.queue).await;
@@ -73,6 +77,9 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
         statistics.push((aim, tenant.statistics(aim).await));
     }
     let facts = facts::all(&mut cluster.database().await, &tenant.id).await.unwrap();
+    if scenario.fault == Fault::ClocksMoved {
+        recoveries.1.extend(clock::put_back(cluster).await.err());
+    }
     let expected = Expected {
         tenant: &tenant.id,
         purchases: &workload.purchases,
@@ -84,6 +91,7 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     };
     let mut judgement = judge(&expected, &workload.ledger.borrow(), &facts, &log);
     judgement.wrong.extend(wrong.take());
+    judgement.wrong.extend(known.judge(people.tenant(), &cluster.database().await).await.unwrap());
     judgement.wrong.extend(meddled.wrong(&facts.dead_letters[known_letters.min(facts.dead_letters.len())..]));
     if !recoveries.1.is_empty() {
         judgement.wrong.extend(recoveries.1);
