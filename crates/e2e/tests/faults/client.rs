@@ -83,10 +83,11 @@ impl Tenant {
 
     /// One attempt, at any replica.
     async fn ask(&self, service: &str, method: Method, path: &str, body: &str) -> Told {
-        self.ask_under(service, method, path, body, None).await
+        self.ask_under(service, method, path, (body, None)).await
     }
 
-    async fn ask_under(&self, service: &str, method: Method, path: &str, body: &str, key: Option<&str>) -> Told {
+    /// As `ask`; with a key it is asked for once, however often.
+    async fn ask_under(&self, service: &str, method: Method, path: &str, (body, key): (&str, Option<&str>)) -> Told {
         let urls: Vec<&String> = self.urls.iter().filter(|it| it.0 == service).map(|it| &it.1).collect();
         let url = urls[rand::random_range(0..urls.len())];
         let secret = if path == "/api/v1/events" { &self.token } else { &self.key };
@@ -108,7 +109,7 @@ impl Tenant {
 
     /// The same until there is an answer that is not "not now": the answer, and how many attempts it took.
     async fn insist(&self, service: &str, method: Method, path: &str, body: &str) -> (StatusCode, String, u32) {
-        self.insist_under(service, method, path, body, None).await
+        self.insist_under(service, method, path, (body, None)).await
     }
 
     /// As `insist`; with a key each attempt asks for the same thing, once.
@@ -117,12 +118,11 @@ impl Tenant {
         service: &str,
         method: Method,
         path: &str,
-        body: &str,
-        key: Option<&str>,
+        asked: (&str, Option<&str>),
     ) -> (StatusCode, String, u32) {
         let limit = Instant::now() + PATIENCE;
         for attempt in 1.. {
-            let told = self.ask_under(service, method.clone(), path, body, key).await;
+            let told = self.ask_under(service, method.clone(), path, asked).await;
             match told {
                 Ok((status, text)) if !self.is_not_now(status) => return (status, text, attempt),
                 told => assert!(Instant::now() < limit, "{method} {path} is never answered: {told:?}"),

@@ -141,7 +141,7 @@ impl People {
 
     async fn insist(&self, service: &str, path: &str, body: &Value, key: &str) -> (u16, String) {
         let key = (!key.is_empty()).then_some(key);
-        let (status, text, _) = self.tenant.insist_under(service, Method::POST, path, &body.to_string(), key).await;
+        let (status, text, _) = self.tenant.insist_under(service, Method::POST, path, (&body.to_string(), key)).await;
         (status.as_u16(), text)
     }
 }

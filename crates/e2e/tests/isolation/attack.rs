@@ -18,7 +18,7 @@ const CONTEXTS: [(Option<&str>, Option<&str>); 6] = [
 /// Everything that was seen or done and should not have been, or was not seen and should have been.
 pub async fn attack(client: &Client, relations: &[Relation], grants: &Grants) -> Vec<String> {
     let mut violations = Vec::new();
-    for (role, kind) in ROLES {
+    for (role, kind) in *ROLES {
         for relation in relations {
             let target = Target { client, role, kind, relation };
             for (context, tenant) in CONTEXTS {

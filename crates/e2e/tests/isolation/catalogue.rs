@@ -1,6 +1,7 @@
 //! What there is, read from the catalogue: relations with a tenant, the roles, and who was granted what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use tokio_postgres::Client;
 
 /// How a role is held to its tenant.
@@ -14,22 +15,27 @@ pub enum Kind {
     Reader,
 }
 
-pub const ROLES: [(&str, Kind); 14] = [
-    ("goalpost_ingest", Kind::Tenant),
-    ("goalpost_goals", Kind::Tenant),
-    ("goalpost_evaluator", Kind::Tenant),
-    ("goalpost_analytics", Kind::Tenant),
-    ("goalpost_owner", Kind::Tenant),
-    ("goalpost_migrator", Kind::Tenant),
-    ("goalpost_ingest_system", Kind::System),
-    ("goalpost_goals_system", Kind::System),
-    ("goalpost_evaluator_system", Kind::System),
-    ("goalpost_analytics_system", Kind::System),
-    ("goalpost_system_views", Kind::System),
-    ("goalpost_partitions", Kind::System),
-    ("goalpost_maintainer", Kind::System),
-    ("reader_of_a", Kind::Reader),
-];
+/// The analyst of tenant `a`. Roles are those of the whole server: of two tests that make the same one, the second waits for the end of the first.
+pub static READER: LazyLock<String> = LazyLock::new(|| format!("reader_of_a_{}", std::process::id()));
+
+pub static ROLES: LazyLock<[(&str, Kind); 14]> = LazyLock::new(|| {
+    [
+        ("goalpost_ingest", Kind::Tenant),
+        ("goalpost_goals", Kind::Tenant),
+        ("goalpost_evaluator", Kind::Tenant),
+        ("goalpost_analytics", Kind::Tenant),
+        ("goalpost_owner", Kind::Tenant),
+        ("goalpost_migrator", Kind::Tenant),
+        ("goalpost_ingest_system", Kind::System),
+        ("goalpost_goals_system", Kind::System),
+        ("goalpost_evaluator_system", Kind::System),
+        ("goalpost_analytics_system", Kind::System),
+        ("goalpost_system_views", Kind::System),
+        ("goalpost_partitions", Kind::System),
+        ("goalpost_maintainer", Kind::System),
+        (READER.as_str(), Kind::Reader),
+    ]
+});
 
 /// Tables that are open to no tenant login, so their owner sees no row of them either.
 pub const SYSTEM_ONLY: [&str; 5] = [
@@ -106,6 +112,7 @@ impl Grants {
         granted
             .map(|((role, relation), privileges)| {
                 let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
+                let role = if *role == *READER { "reader_of_a" } else { role };
                 format!("{role} {relation} {}\n", privileges.join(","))
             })
             .collect()

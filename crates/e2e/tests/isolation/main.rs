@@ -20,10 +20,11 @@ async fn arranged() -> (Database, Client) {
     let database = Database::create().await.unwrap();
     let superuser = database.superuser().await.unwrap();
     superuser.batch_execute(SEED).await.unwrap();
-    superuser.batch_execute("BEGIN; CREATE ROLE reader_of_a LOGIN IN ROLE goalpost_readers").await.unwrap();
-    superuser
-        .batch_execute("INSERT INTO reporting.readers (tenant_id, role_name) VALUES ('a', 'reader_of_a')")
-        .await
-        .unwrap();
+    let reader = format!(
+        "BEGIN; CREATE ROLE {reader} LOGIN IN ROLE goalpost_readers; \
+         INSERT INTO reporting.readers (tenant_id, role_name) VALUES ('a', '{reader}')",
+        reader = *catalogue::READER
+    );
+    superuser.batch_execute(&reader).await.unwrap();
     (database, superuser)
 }

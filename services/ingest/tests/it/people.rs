@@ -112,8 +112,12 @@ async fn an_erasure_is_done_when_all_have_reported() {
     let mut facts = Subscription::open(world.vhost.amqp_url(), exchange::WORKFLOW, "subject.erased").await.unwrap();
     let (status, replayed, running) = erase(path.clone(), "k").await;
     assert_eq!((status, replayed, &running["status"]), (202, false, &json!("running")), "{running}");
+    let receipt = format!("/erasures/{}", running["request_id"].as_str().unwrap());
+    let show = async || call(&world, &world.tenant.editor_key, (Method::GET, &receipt), &json!({})).await.1;
+    eventually("ingest has reported", async || show().await["services"]["ingest"].is_object()).await;
+    let running = show().await;
     let counts = json!({"ingest.dead_letters": 0, "ingest.events_raw": 1, "ingest.identity_links": 1});
-    assert_eq!(running["services"]["ingest"]["counts"], counts, "{running}");
+    assert_eq!((&running["status"], &running["services"]["ingest"]["counts"]), (&json!("running"), &counts));
     let kept: i64 = world.value("SELECT count(*) FROM ingest.event_keys", &[]).await;
     assert_eq!((kept, world.value::<String>(CONTACTS, &[]).await), (2, "c-2".to_owned()));
     assert_eq!(world.statuses(&events[..1]).await, ["duplicate"]);
@@ -128,8 +132,6 @@ async fn an_erasure_is_done_when_all_have_reported() {
             world.vhost.publish((exchange::WORKFLOW, "subject.erased"), properties.clone(), &fact).await.unwrap();
         }
     }
-    let receipt = format!("/erasures/{}", running["request_id"].as_str().unwrap());
-    let show = async || call(&world, &world.tenant.editor_key, (Method::GET, &receipt), &json!({})).await.1;
     eventually("the erasure is done", async || show().await["status"] == "done").await;
     let (status, replayed, done) = erase(path, "k").await;
     assert_eq!((status, replayed, &done), (200, true, &show().await));
