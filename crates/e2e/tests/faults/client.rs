@@ -102,9 +102,12 @@ impl Tenant {
         Ok((status, text))
     }
 
+    /// 408 is for a connection that was opened ahead: it is over when its first request is not there in time, as with a process that
+    /// stood still meanwhile.
     fn is_not_now(&self, status: StatusCode) -> bool {
-        matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-            || (self.panics && status == StatusCode::INTERNAL_SERVER_ERROR)
+        let says_so = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::REQUEST_TIMEOUT]
+            .contains(&status);
+        says_so || (self.panics && status == StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The same until there is an answer that is not "not now": the answer, and how many attempts it took.
