@@ -59,7 +59,7 @@ impl People {
         for number in 0..PEOPLE {
             #[expect(clippy::cast_precision_loss, reason = "a share")]
             let share = number as f64 / PEOPLE as f64;
-            while workload.begun() < share && !workload.finished.get() {
+            while workload.begun() < share {
                 tokio::time::sleep(PAUSE).await;
             }
             self.come_and_go_one(number, &mut known).await;

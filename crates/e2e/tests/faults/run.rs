@@ -60,12 +60,16 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     let mut meddler = Meddler::of(scenario.fault, cluster, &tenant.id).await;
 
     let wrong = RefCell::new(Vec::new());
-    let (mut recoveries, (), snapshots, meddled, known) = tokio::join!(
+    let sending = async {
+        let ((), known) = tokio::join!(workload.run(&tenant, &database_url), people.come_and_go(&workload));
+        workload.finished.set(true);
+        known
+    };
+    let (mut recoveries, known, snapshots, meddled) = tokio::join!(
         faults(cluster, scenario, &workload, &tenant, seed),
-        workload.run(&tenant, &database_url),
+        sending,
         snapshots(&workload, &tenant, &database_url, &wrong),
         meddler.meddle(&workload, seed),
-        people.come_and_go(&workload),
     );
     cluster.ready().await;
     rest(cluster, &shadow.queue).await;

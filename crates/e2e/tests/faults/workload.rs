@@ -112,7 +112,6 @@ impl Workload {
     pub async fn run(&self, tenant: &Tenant, database_url: &str) {
         let senders = (0..SENDERS).map(|_| self.sender(tenant, database_url));
         futures_util::future::join_all(senders).await;
-        self.finished.set(true);
     }
 
     async fn sender(&self, tenant: &Tenant, database_url: &str) {
