@@ -17,7 +17,7 @@ use crate::workload::Workload;
 const PEOPLE: usize = 12;
 const PAUSE: Duration = Duration::from_millis(20);
 /// One that meets no goal, and one that does.
-const AMOUNTS: [&str; 2] = ["5.00", "150.00"];
+const AMOUNTS: [f64; 2] = [5.0, 150.0];
 
 /// A person, and what the client knows of them.
 struct Person {
@@ -76,9 +76,8 @@ impl People {
         known.expect(status == 201, format!("an action of {id}: {status} {text}"));
 
         let events = AMOUNTS[..=number % 2].iter().map(|amount| {
-            let properties: Value = serde_json::from_str(&format!(r#"{{"amount": {amount}}}"#)).unwrap();
             json!({"event_id": Uuid::now_v7(), "event_name": "payment.completed", "occurred_at": "2026-01-01T00:00:00Z",
-                "contact_id": &id, "properties": properties})
+                "contact_id": &id, "properties": {"amount": amount}})
         });
         let events = json!({"events": events.collect::<Vec<_>>()});
         self.send(&events, &["accepted", "duplicate"], known).await;
