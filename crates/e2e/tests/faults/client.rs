@@ -99,15 +99,17 @@ impl Tenant {
         let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| error.without_url().to_string())?;
+        // The end of a connection on which no request was read in time, as by a process that stood still. A request that was read is
+        // answered with a problem.
+        if status == StatusCode::REQUEST_TIMEOUT && text.is_empty() {
+            return Err("the connection had ended".to_owned());
+        }
         Ok((status, text))
     }
 
-    /// 408 is for a connection that was opened ahead: it is over when its first request is not there in time, as with a process that
-    /// stood still meanwhile.
     fn is_not_now(&self, status: StatusCode) -> bool {
-        let says_so = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::REQUEST_TIMEOUT]
-            .contains(&status);
-        says_so || (self.panics && status == StatusCode::INTERNAL_SERVER_ERROR)
+        matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            || (self.panics && status == StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The same until there is an answer that is not "not now": the answer, and how many attempts it took.
