@@ -20,7 +20,7 @@ use crate::message::is_suspect;
 use crate::metrics::In;
 use crate::patience::{Patience, Stop};
 use crate::topology::Queue;
-use crate::worker::{Group, Worker};
+use crate::worker::{Group, Settled, Worker};
 
 /// Quorum queues take no higher prefetch.
 const MAX_PREFETCH: u16 = 2_000;
@@ -137,6 +137,7 @@ impl Consumer {
 
     async fn take(&self, live: &Live, channel: &Channel, deliveries: &mut lapin::Consumer) -> Result<Infallible, Stop> {
         let mut patience = Patience::new(live, &self.cancel, self.hold);
+        let mut settled = Settled::default();
         loop {
             let first = tokio::select! {
                 biased;
@@ -152,11 +153,11 @@ impl Consumer {
                 arrived.append(&mut self.rest(channel, deliveries).await?);
             }
             let (suspects, others): (Vec<_>, Vec<_>) = arrived.into_iter().partition(is_suspect);
-            self.settle(others, &mut patience).await?;
+            self.settle(others, &mut settled, &mut patience).await?;
             if suspect {
                 let _alone = self.alone(live).await?;
                 for suspect in suspects {
-                    self.settle(vec![suspect], &mut patience).await?;
+                    self.settle(vec![suspect], &mut settled, &mut patience).await?;
                 }
                 return Err(Stop::Suspect);
             }
@@ -176,6 +177,7 @@ impl Consumer {
 
     async fn fetch(&self, live: &Live, channel: &Channel) -> Result<Infallible, Stop> {
         let mut patience = Patience::new(live, &self.cancel, LONG_HOLD);
+        let mut settled = Settled::default();
         loop {
             // Whoever begins, begins here: if this message ends the process, as it may have ended the one before, then no
             // other consumer has fetched one that goes down with it every time.
@@ -188,16 +190,21 @@ impl Consumer {
             };
             self.count(&got.delivery);
             let suspect = is_suspect(&got.delivery);
-            self.settle(vec![got.delivery], &mut patience).await?;
+            self.settle(vec![got.delivery], &mut settled, &mut patience).await?;
             if !suspect {
                 return Err(Stop::Fresh);
             }
         }
     }
 
-    async fn settle(&self, arrived: Vec<Delivery>, patience: &mut Patience<'_>) -> Result<(), Stop> {
+    async fn settle(
+        &self,
+        arrived: Vec<Delivery>,
+        settled: &mut Settled,
+        patience: &mut Patience<'_>,
+    ) -> Result<(), Stop> {
         for group in Group::cut(arrived, self.max_messages) {
-            self.worker.settle(&group, patience).await?;
+            self.worker.settle(&group, settled, patience).await?;
             if self.cancel.is_cancelled() {
                 return Err(Stop::Cancelled);
             }

@@ -42,14 +42,30 @@ pub(crate) struct Group {
 
 struct Receipt {
     acker: Acker,
+    tag: u64,
     death: Option<Death>,
+}
+
+/// The number of the delivery up to which all of a channel's are settled; they count from 1.
+#[derive(Default)]
+pub(crate) struct Settled(u64);
+
+impl Settled {
+    /// Whether these deliveries, all of one group, are the next, with none between them.
+    fn precedes(&self, group: &Group) -> bool {
+        group.receipts.iter().zip(self.0 + 1..).all(|(receipt, tag)| receipt.tag == tag)
+    }
+
+    fn reach(&mut self, group: &Group) {
+        self.0 = group.receipts.last().map_or(self.0, |last| last.tag);
+    }
 }
 
 impl Group {
     pub(crate) fn add(&mut self, mut delivery: Delivery) {
         let death = Death::of(&delivery.properties);
         self.messages.push(Message::of(&mut delivery));
-        self.receipts.push(Receipt { acker: delivery.acker, death });
+        self.receipts.push(Receipt { acker: delivery.acker, tag: delivery.delivery_tag, death });
     }
 
     /// Cuts a run of deliveries into groups of up to `max`. One that was with a consumer that did
@@ -109,7 +125,13 @@ pub(crate) struct Worker {
 impl Worker {
     /// Settles every message of the group. Those that wait are given again alone and in order, and
     /// nothing behind them is begun before.
-    pub(crate) async fn settle(&self, group: &Group, patience: &mut Patience<'_>) -> Result<(), Stop> {
+    pub(crate) async fn settle(
+        &self,
+        group: &Group,
+        settled: &mut Settled,
+        patience: &mut Patience<'_>,
+    ) -> Result<(), Stop> {
+        let whole = settled.precedes(group);
         let mut verdicts = self.ask(group, 0..group.messages.len()).await;
         for (index, verdict) in verdicts.iter_mut().enumerate() {
             // What broke a whole batch says nothing about its members yet.
@@ -123,11 +145,14 @@ impl Worker {
         let done = verdicts.iter().zip(&group.receipts);
         let done: Vec<&Receipt> =
             done.filter(|(verdict, _)| matches!(verdict, Verdict::Done)).map(|(_, receipt)| receipt).collect();
-        self.ack(&done, patience).await?;
+        self.ack(&done, whole && done.len() == group.receipts.len(), patience).await?;
         for (index, verdict) in verdicts.into_iter().enumerate() {
             if !matches!(verdict, Verdict::Done) {
                 self.insist(group, index, verdict, patience).await?;
             }
+        }
+        if whole {
+            settled.reach(group);
         }
         Ok(())
     }
@@ -143,7 +168,7 @@ impl Worker {
         let mut panics = 0;
         loop {
             verdict = match verdict {
-                Verdict::Done => return self.ack(&[&group.receipts[index]], patience).await,
+                Verdict::Done => return self.ack(&[&group.receipts[index]], false, patience).await,
                 Verdict::Open => self.ask_one(group, index).await,
                 Verdict::Away(away) => {
                     self.metrics.took(In::Retried, &self.queue);
@@ -227,16 +252,17 @@ impl Worker {
     }
 
     /// Acknowledges each by itself: one answer for all up to a delivery would cover those that are
-    /// kept back from their neighbours too.
-    async fn ack(&self, receipts: &[&Receipt], patience: &mut Patience<'_>) -> Result<(), Stop> {
-        if receipts.is_empty() {
+    /// kept back from their neighbours too. That one is given where none is kept back (`whole`): it
+    /// costs the broker as much as any of the others.
+    async fn ack(&self, receipts: &[&Receipt], whole: bool, patience: &mut Patience<'_>) -> Result<(), Stop> {
+        let Some(last) = receipts.len().checked_sub(1) else {
             return Ok(());
-        }
+        };
         let one = |receipt: &&Receipt| {
             let acker = receipt.acker.clone();
-            async move { acker.ack(BasicAckOptions::default()).await }
+            async move { acker.ack(BasicAckOptions { multiple: whole }).await }
         };
-        let all = try_join_all(receipts.iter().map(one));
+        let all = try_join_all(receipts[if whole { last } else { 0 }..].iter().map(one));
         let sent = within(self.call_timeout, "basic.ack", all).await;
         // `false` is no error of the acknowledgement: the channel is gone, expect the message again.
         if !sent.map_err(Stop::broken)?.into_iter().all(|sent| sent) {

@@ -47,9 +47,9 @@ impl Db {
                     request_id: command.request_id,
                     service: db.0.schema.to_owned(),
                     counts,
-                    erased_at: tx.now(),
+                    erased_at: tx.now().await?,
                 };
-                db.add_to_outbox(tx, &[erased.clone().into_message(traceparent)]).await?;
+                db.add_to_outbox(tx, vec![erased.clone().into_message(traceparent)]).await?;
                 Ok(erased)
             })
         })

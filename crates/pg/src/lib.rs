@@ -13,6 +13,7 @@ pub mod once;
 pub mod outbox;
 mod pool;
 mod retention;
+mod run;
 mod settings;
 mod tx;
 mod watch;
@@ -20,7 +21,7 @@ mod watch;
 pub use error::{Error, Failure};
 pub use pool::Db;
 pub use settings::Settings;
-pub use tx::{Scope, Tx};
+pub use tx::{Owned, Scope, Tx};
 
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSql, ToSql};

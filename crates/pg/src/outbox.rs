@@ -1,7 +1,7 @@
 //! The outbox of a service's schema: rows written with the transaction that makes them true, claimed by the relay under a
 //! row lock that is held until the broker has confirmed, then deleted. Presence in the table is the to-do list.
 
-use crate::{Db, Error, Scope, Tx};
+use crate::{Db, Error, Owned, Scope, Tx};
 use domain::contract::JSON;
 use domain::outbox::gather::{Gathered, Waiting, gather};
 use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, NewReply, Outbox, OutboxMessage, Publish, Round};
@@ -76,26 +76,35 @@ impl Statements {
 }
 
 impl Db {
-    /// Adds messages to this service's outbox, in the transaction that makes them true. The tenant of each must be the
-    /// transaction's.
-    pub async fn add_to_outbox(&self, tx: &Tx, messages: &[NewMessage]) -> Result<(), Error> {
+    /// Adds messages to this service's outbox, in the transaction that makes them true, in one flight with its COMMIT. The tenant
+    /// of each must be the transaction's.
+    pub async fn add_to_outbox(&self, tx: &Tx, messages: Vec<NewMessage>) -> Result<(), Error> {
         if messages.is_empty() {
             return Ok(());
         }
         let statements = Statements::of(self.0.schema)?;
-        let tenants: Vec<&str> = messages.iter().map(|m| m.tenant_id.as_str()).collect();
+        tx.note_outbox_written();
+        let tenants: Vec<String> = messages.iter().map(|m| m.tenant_id.to_string()).collect();
         let exchanges: Vec<&str> = messages.iter().map(|m| m.exchange).collect();
         let routing_keys: Vec<&str> = messages.iter().map(|m| m.routing_key).collect();
         let mandatory: Vec<bool> = messages.iter().map(|m| m.mandatory).collect();
         let ids: Vec<Uuid> = messages.iter().map(|m| m.message_id).collect();
         let content_types: Vec<&str> = messages.iter().map(|m| m.content_type).collect();
-        let payloads: Vec<&[u8]> = messages.iter().map(|m| m.payload.as_slice()).collect();
-        let traceparents: Vec<Option<&str>> = messages.iter().map(|m| m.traceparent.as_deref()).collect();
         let events: Vec<i32> = messages.iter().map(|m| i32::try_from(m.events).unwrap_or(i32::MAX)).collect();
-        tx.note_outbox_written();
-        let binds: [&(dyn ToSql + Sync); 9] =
-            [&tenants, &exchanges, &routing_keys, &mandatory, &ids, &content_types, &payloads, &traceparents, &events];
-        tx.execute(statements.add, &binds).await.map(drop)
+        let (payloads, traceparents): (Vec<Vec<u8>>, Vec<Option<String>>) =
+            messages.into_iter().map(|m| (m.payload, m.traceparent)).unzip();
+        let binds: Vec<Owned> = vec![
+            Box::new(tenants),
+            Box::new(exchanges),
+            Box::new(routing_keys),
+            Box::new(mandatory),
+            Box::new(ids),
+            Box::new(content_types),
+            Box::new(payloads),
+            Box::new(traceparents),
+            Box::new(events),
+        ];
+        tx.execute_last(statements.add, binds).await
     }
 
     /// Adds the reply to a command, in the transaction that carries it out.
@@ -179,11 +188,12 @@ async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn P
         causes.extend(vec![cause; parts.len()]);
         postponed.extend(parts);
     }
-    tx.execute(statements.delete, &[&confirmed]).await?;
+    let round = Round { confirmed: confirmed.len(), ..claimed };
+    tx.execute_last(statements.delete, vec![Box::new(confirmed)]).await?;
     if !postponed.is_empty() {
-        tx.execute(statements.postpone, &[&postponed, &causes]).await?;
+        tx.execute_last(statements.postpone, vec![Box::new(postponed), Box::new(causes)]).await?;
     }
-    Ok(Round { confirmed: confirmed.len(), ..claimed })
+    Ok(round)
 }
 
 fn waiting(row: &Row) -> Result<Waiting, Error> {

@@ -1,19 +1,18 @@
-//! The one way to open a transaction: named, in a scope, detached from its caller, retried where that can help, measured.
+//! A transaction: its statements, and how few flights to the server they take. BEGIN goes out with the first statement, and
+//! what nobody waits for goes out with COMMIT.
 
 use crate::commit::{Identity, WHO, is_lost};
 use crate::metrics::Metrics;
-use crate::{Db, Error, Failure};
+use crate::{Db, Error};
 use deadpool_postgres::Object;
 use domain::ids::TenantId;
-use domain::outbox::BoxFuture;
+use futures_util::future::try_join_all;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 use tokio_postgres::{NoTls, Row, Statement, types::ToSql};
-use tracing::Instrument;
-
-const MOST_ATTEMPTS: u32 = 6;
 
 /// Whose rows a transaction sees.
 #[derive(Clone, Debug)]
@@ -25,18 +24,30 @@ pub enum Scope {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
     Write,
     Snapshot,
+    /// One statement that reads, in the system scope: the server makes it a transaction.
+    Single,
 }
 
 impl Mode {
-    fn begin(self) -> &'static str {
+    fn begin(self) -> Option<&'static str> {
         match self {
-            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
-            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Write => Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            Self::Snapshot => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            Self::Single => None,
         }
     }
+}
+
+/// A parameter of a statement that waits for COMMIT.
+pub type Owned = Box<dyn ToSql + Send + Sync>;
+
+/// A statement that waits for COMMIT.
+struct Last {
+    sql: &'static str,
+    params: Vec<Owned>,
 }
 
 /// An open transaction. Statements given together (by joining their futures) share one round trip once they are prepared.
@@ -45,17 +56,21 @@ pub struct Tx {
     name: &'static str,
     mode: Mode,
     metrics: Arc<Metrics>,
+    tenant: Option<TenantId>,
+    /// BEGIN was sent.
+    begun: AtomicBool,
+    /// The database clock at the start, once BEGIN was answered.
+    opened: OnceCell<OffsetDateTime>,
     failed: AtomicBool,
-    outbox_written: AtomicBool,
-    /// The database clock at the start.
-    now: OffsetDateTime,
+    pub(crate) outbox_written: AtomicBool,
+    last: Mutex<Vec<Last>>,
     /// Known once something was written: what the server is asked about if the answer to COMMIT is lost.
     identity: OnceLock<Identity>,
     identifying: AtomicBool,
 }
 
 /// How a transaction ended that did not fail.
-enum Ended {
+pub(crate) enum Ended {
     Committed,
     /// COMMIT was sent and not answered.
     Lost(Identity),
@@ -90,17 +105,31 @@ impl Tx {
         self.answered(sql, self.client().execute(&statement, params)).await
     }
 
+    /// Runs a statement at the end, in one flight with COMMIT; if it fails, so does the transaction. At once where nothing was
+    /// written before: it must be known which transaction it is when COMMIT is sent.
+    pub async fn execute_last(&self, sql: &'static str, params: Vec<Owned>) -> Result<(), Error> {
+        let last = Last { sql, params };
+        if self.identity.get().is_none() {
+            return self.execute(sql, &last.params()).await.map(drop);
+        }
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).push(last);
+        Ok(())
+    }
+
     /// Prepares statements ahead, so that what is then given together really goes out together and in order.
     pub async fn prepare(&self, statements: &[&'static str]) -> Result<(), Error> {
         for sql in statements {
             self.prepared(sql).await?;
         }
+        if statements.iter().any(|sql| is_write(sql)) {
+            self.open().await?;
+        }
         Ok(())
     }
 
     /// The database clock at the start of the transaction.
-    pub fn now(&self) -> OffsetDateTime {
-        self.now
+    pub async fn now(&self) -> Result<OffsetDateTime, Error> {
+        self.open().await
     }
 
     /// Wakes the relay once this transaction has committed. `add_to_outbox` does it by itself.
@@ -112,19 +141,26 @@ impl Tx {
         self.noted(self.client().prepare_cached(sql).await)
     }
 
-    /// The answer to a statement. Behind the first that writes goes, in the same flight, the question which transaction this is.
+    /// The answer to a statement. In one flight with the first goes BEGIN, before it; and behind the first that writes or locks,
+    /// the question which transaction this is.
     async fn answered<T>(
         &self,
         sql: &'static str,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Error> {
+        // Not with BEGIN: if that is refused, the server goes on with what is behind it.
+        if is_write(sql) {
+            self.open().await?;
+        }
         let asked = Instant::now();
         let answer = async {
-            let answer = answer.await;
+            let (opened, answer) = futures_util::join!(self.open(), answer);
             self.metrics.answered(self.name, sql, asked.elapsed());
+            opened?;
             self.noted(answer)
         };
-        if sql.starts_with("SELECT") || self.identity.get().is_some() || self.identifying.swap(true, Relaxed) {
+        let names = is_write(sql) || sql.contains("FOR UPDATE");
+        if !names || self.identity.get().is_some() || self.identifying.swap(true, Relaxed) {
             return answer.await;
         }
         let (answer, identified) = futures_util::join!(answer, self.identify());
@@ -159,50 +195,90 @@ impl Tx {
         self.client.as_ref().expect("an open transaction has its connection")
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
-    async fn begin(client: Object, db: &Db, name: &'static str, scope: &Scope, mode: Mode) -> Result<Self, Error> {
-        let mut tx = Self {
+    /// A transaction that is about to begin.
+    pub(crate) async fn new(
+        client: Object,
+        db: &Db,
+        (name, mode): (&'static str, Mode),
+        scope: &Scope,
+    ) -> Result<Self, Error> {
+        let tx = Self {
             client: Some(client),
             name,
             mode,
             metrics: Arc::clone(&db.0.metrics),
+            tenant: match scope {
+                Scope::Tenant(tenant) => Some(tenant.clone()),
+                Scope::System(_) => None,
+            },
+            begun: AtomicBool::new(false),
+            opened: OnceCell::new(),
             failed: AtomicBool::new(false),
             outbox_written: AtomicBool::new(false),
-            now: OffsetDateTime::UNIX_EPOCH,
+            last: Mutex::default(),
             identity: OnceLock::new(),
             identifying: AtomicBool::new(false),
         };
-        let tenant = match scope {
-            Scope::Tenant(tenant) => Some(tenant.as_str()),
-            Scope::System(_) => None,
-        };
-        let first = if tenant.is_some() { ENTER } else { NOW };
-        tx.prepared(first).await?;
-        let begun = async { tx.noted(tx.client().batch_execute(mode.begin()).await) };
-        let parameters: &[&(dyn ToSql + Sync)] = if let Some(tenant) = &tenant { &[tenant] } else { &[] };
-        let ((), row) = futures_util::try_join!(begun, tx.query_one(first, parameters))?;
-        tx.now = row.try_get(0)?;
+        // Or else the first statement, which is sent behind BEGIN, would be before it.
+        tx.prepared(tx.first()).await?;
         Ok(tx)
     }
 
-    /// COMMIT. If it is not known yet which transaction this is, that is asked in the same flight: nothing may have been written,
-    /// or by a statement that does not look like it.
+    fn first(&self) -> &'static str {
+        if self.tenant.is_some() { ENTER } else { NOW }
+    }
+
+    /// Sends BEGIN, and enters the scope, unless somebody has; the database clock then.
+    async fn open(&self) -> Result<OffsetDateTime, Error> {
+        self.opened.get_or_try_init(|| async { self.noted(self.begin().await) }).await.copied()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]
+    async fn begin(&self) -> Result<OffsetDateTime, tokio_postgres::Error> {
+        let Some(begin) = self.mode.begin() else {
+            return Ok(OffsetDateTime::UNIX_EPOCH);
+        };
+        let (client, tenant) = (self.client(), self.tenant.as_ref().map(TenantId::as_str));
+        let first = client.prepare_cached(self.first()).await?;
+        self.begun.store(true, Relaxed);
+        let params: &[&(dyn ToSql + Sync)] = if let Some(tenant) = &tenant { &[tenant] } else { &[] };
+        let ((), row) = futures_util::try_join!(client.batch_execute(begin), client.query_one(&first, params))?;
+        row.try_get(0)
+    }
+
+    /// COMMIT, and before it, in the same flight, what was to come last. If it is not known yet which transaction this is, that is
+    /// asked too: nothing may have been written, or by a statement that does not look like it.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
-    async fn commit(mut self, name: &'static str, limit: Duration) -> Result<Ended, Error> {
+    pub(crate) async fn commit(mut self, name: &'static str, limit: Duration) -> Result<Ended, Error> {
         if self.failed.load(Relaxed) {
             return Err(Error::Poisoned(name));
+        }
+        if !self.begun.load(Relaxed) {
+            self.client = self.client.take().and_then(returned);
+            return Ok(Ended::Committed);
+        }
+        let last = std::mem::take(self.last.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for Last { sql, .. } in &last {
+            self.prepared(sql).await?;
         }
         let ask = self.mode == Mode::Write && self.identity.get().is_none();
         if ask {
             self.prepared(WHO).await?;
         }
+        let written = try_join_all(last.iter().map(|last| async { self.execute(last.sql, &last.params()).await }));
         let identified = async { if ask { self.identify().await } else { Ok(()) } };
-        let committed = async { futures_util::join!(identified, self.client().batch_execute("COMMIT")) };
-        let Ok((identified, committed)) = tokio::time::timeout(limit, committed).await else {
+        let committed = async {
+            // What could not even be sent has failed by now: whatever it was, it is not left out.
+            if self.failed.load(Relaxed) { Ok(()) } else { self.client().batch_execute("COMMIT").await }
+        };
+        let flight = async { futures_util::join!(written, identified, committed) };
+        let Ok((written, identified, committed)) = tokio::time::timeout(limit, flight).await else {
             // Its connection is dropped with `self`: the server finds out, and can be asked.
             return self.identity.take().map(Ended::Lost).ok_or(Error::CommitUnknown(name));
         };
         match (committed, self.identity.take()) {
+            // COMMIT was not sent, or answered by rolling back.
+            (Ok(()), _) if written.is_err() => Err(written.err().unwrap_or(Error::Poisoned(name))),
             (Ok(()), _) => {
                 self.client = self.client.take().and_then(returned);
                 Ok(Ended::Committed)
@@ -217,14 +293,14 @@ impl Tx {
 
     /// ROLLBACK, so that the connection can be used again.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
-    async fn rollback(mut self) {
-        if self.client().batch_execute("ROLLBACK").await.is_ok() {
+    pub(crate) async fn rollback(mut self) {
+        if !self.begun.load(Relaxed) || self.client().batch_execute("ROLLBACK").await.is_ok() {
             self.client = self.client.take().and_then(returned);
         }
     }
 
     /// Stops what the server is doing for this transaction; its connection is dropped with `self`.
-    async fn cancel(self) {
+    pub(crate) async fn cancel(self) {
         let token = self.client().cancel_token();
         if let Err(error) = token.cancel_query(NoTls).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a statement could not be cancelled");
@@ -248,108 +324,13 @@ impl Drop for Tx {
     }
 }
 
-impl Db {
-    /// Runs `work` in a READ COMMITTED transaction and commits it. Detached: a caller that goes away changes nothing. Run again,
-    /// whole, after a serialization failure, a deadlock, a lock timeout or a COMMIT that was lost on its way; so `work` has no effect but through `Tx`.
-    pub async fn run_tx<T, E, F>(&self, name: &'static str, scope: Scope, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: Failure,
-        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
-    {
-        self.run(name, scope, Mode::Write, work).await
-    }
-
-    /// As `run_tx`, in one REPEATABLE READ READ ONLY snapshot.
-    pub async fn run_snapshot<T, E, F>(&self, name: &'static str, scope: Scope, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: Failure,
-        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
-    {
-        self.run(name, scope, Mode::Snapshot, work).await
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "detached on purpose: no request that goes away leaves a transaction half done"
-    )]
-    async fn run<T, E, F>(&self, name: &'static str, scope: Scope, mode: Mode, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: Failure,
-        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
-    {
-        let db = self.clone();
-        let detached = async move {
-            let started = Instant::now();
-            let mut attempt = 1;
-            loop {
-                let outcome = db.attempt(name, &scope, mode, &work).await;
-                let again = matches!(&outcome, Err(error) if error.pg().is_some_and(Error::is_retryable));
-                if again && attempt < MOST_ATTEMPTS {
-                    drop(outcome);
-                    db.0.metrics.retried(name);
-                    tokio::time::sleep(backoff(attempt)).await;
-                    attempt += 1;
-                    continue;
-                }
-                db.0.metrics.ended(name, if outcome.is_ok() { "committed" } else { "failed" }, started.elapsed());
-                return outcome;
-            }
-        };
-        let detached = self.0.handle.spawn(detached.in_current_span());
-        match detached.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::Panicked(name).into()),
-        }
-    }
-
-    async fn attempt<T, E, F>(&self, name: &'static str, scope: &Scope, mode: Mode, work: &F) -> Result<T, E>
-    where
-        E: Failure,
-        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>>,
-    {
-        let pool = match scope {
-            Scope::Tenant(_) => &self.0.tenant,
-            Scope::System(_) => &self.0.system,
-        };
-        let asked = Instant::now();
-        let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()));
-        self.0.metrics.waited(matches!(scope, Scope::System(_)), asked.elapsed());
-        let begun = tokio::time::timeout(self.0.tx_timeout, Tx::begin(client?, self, name, scope, mode)).await;
-        let tx = begun.map_err(|_| Error::Timeout(name))??;
-        let worked = tokio::time::timeout(self.0.tx_timeout, work(&tx)).await;
-        match worked {
-            Ok(Ok(value)) => {
-                let outbox_written = tx.outbox_written.load(Relaxed);
-                crash::point!("commit.before", name);
-                if let Ended::Lost(identity) = tx.commit(name, self.0.tx_timeout).await? {
-                    self.resolve(pool, name, &identity).await?;
-                }
-                crash::point!("commit.after", name);
-                if outbox_written {
-                    self.0.outbox_written.notify_one();
-                }
-                Ok(value)
-            }
-            Ok(Err(error)) => {
-                if error.pg().is_some_and(Error::is_stale_plan) {
-                    pool.manager().statement_caches.clear();
-                }
-                tx.rollback().await;
-                Err(error)
-            }
-            Err(_) => {
-                tx.cancel().await;
-                Err(Error::Timeout(name).into())
-            }
-        }
+impl Last {
+    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect()
     }
 }
 
-/// 2, 4, 8 … ms with as much again at random, so that two that collided do not collide again.
-fn backoff(attempt: u32) -> Duration {
-    let base_us = 2_000_u64 << attempt.min(8);
-    Duration::from_micros(base_us + rand::random_range(0..base_us))
+/// Statements that read begin with SELECT; those that lock rows do too.
+fn is_write(sql: &str) -> bool {
+    !sql.starts_with("SELECT")
 }

@@ -157,7 +157,7 @@ async fn announce((db, tx): (&Db, &Tx), source: &Source, after: Option<Place>, b
             messages.push(fact(tenant, (action, *workflow, enrollment), now)?.into_message(None));
         }
     }
-    db.add_to_outbox(tx, &messages).await?;
+    db.add_to_outbox(tx, messages).await?;
     crash::point!("evaluator.after_announcing");
     let late = |action: &Announced| Duration::try_from(now - action.scheduled_at.max(action.created_at));
     let lateness = match source.held_by {

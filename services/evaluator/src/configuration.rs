@@ -3,8 +3,7 @@
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::store::configuration::{self as store, Entry, LiveGoal, Needed};
-pub use crate::store::configuration::{HEAD, LIVE_GOALS_OF};
+use crate::store::configuration::{self as store, Entry, Head, LiveGoal, Needed};
 use domain::goal::{CompiledGoal, Criteria, Directory, Goal, GoalStatus, GoalType, TenantRules, Within, fold_name};
 use domain::ids::{TenantId, WorkflowId};
 use domain::json::{Json, Limits};
@@ -25,7 +24,6 @@ const LOCKS: usize = 64;
 pub struct Configuration {
     epoch: i64,
     pub rules: TenantRules,
-    directory: Arc<Directory>,
 }
 
 /// The configurations of the tenants that events came for.
@@ -108,7 +106,7 @@ impl Configurations {
     async fn epochs(&self, tenants: Vec<TenantId>) -> Result<HashMap<TenantId, i64>, Error> {
         let tenants: Arc<[TenantId]> = tenants.into();
         self.db
-            .run_tx("read_epochs", Scope::System("epochs of a micro-batch's tenants"), move |tx| {
+            .run_select("read_epochs", "epochs of a micro-batch's tenants", move |tx| {
                 let tenants = Arc::clone(&tenants);
                 Box::pin(async move {
                     let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
@@ -159,9 +157,8 @@ impl Configurations {
         let (metrics, of) = (self.metrics.clone(), tenant.clone());
         // A tenant may have 100,000 goals: too long for a thread that others wait for.
         let configuration = tokio::task::spawn_blocking(move || {
-            let directory = Arc::new(directory(entries));
-            let workflows = compile(&of, goals, &directory, &head.currency, &metrics);
-            Configuration { epoch: head.epoch, rules: TenantRules::build(workflows), directory }
+            let workflows = compile(&of, goals, &directory(entries), &head.currency, &metrics);
+            Configuration { epoch: head.epoch, rules: TenantRules::build(workflows) }
         });
         let configuration = Arc::new(configuration.await.map_err(|_| pg::Error::Panicked("load_configuration"))?);
         tracing::debug!(%tenant, epoch = configuration.epoch, workflows = configuration.rules.workflows().len(), "configuration loaded");
@@ -171,27 +168,41 @@ impl Configurations {
     }
 }
 
-/// The workflows as they are now, for a transaction that holds their fences: read, and compiled anew. Those that are not live
-/// are not among them.
-pub async fn under_fence(
+/// Workflows as they are under their fences. Those that are not live are not among them.
+pub enum Fenced<'k> {
+    /// Nothing has changed since they were loaded.
+    Known(&'k TenantRules),
+    Read(HashMap<WorkflowId, Workflow>),
+}
+
+impl Fenced<'_> {
+    pub fn get(&self, workflow: WorkflowId) -> Option<&Workflow> {
+        match self {
+            Self::Known(rules) => rules.workflow(workflow),
+            Self::Read(workflows) => workflows.get(&workflow),
+        }
+    }
+}
+
+/// The workflows for a transaction that has read the tenant's head while it held their fences: as they are known where the epoch is,
+/// because every change raises it; else read, and compiled anew.
+pub async fn under_fence<'k>(
     tx: &Tx,
-    tenant: &TenantId,
-    workflows: &[WorkflowId],
-    known: &Configuration,
+    (tenant, workflows): (&TenantId, &[WorkflowId]),
+    head: Option<Head>,
+    known: &'k Configuration,
     metrics: &Metrics,
-) -> Result<HashMap<WorkflowId, Workflow>, Error> {
-    let (head, goals) = futures_util::try_join!(store::head(tx, tenant), store::live_goals_of(tx, tenant, workflows))?;
+) -> Result<Fenced<'k>, Error> {
     let Some(head) = head else {
-        return Ok(HashMap::new());
+        return Ok(Fenced::Read(HashMap::new()));
     };
-    // No epoch, no change: what was loaded of the directory is what is in it.
-    let directory = if head.epoch == known.epoch {
-        Arc::clone(&known.directory)
-    } else {
-        Arc::new(directory(store::directory(tx, tenant, &needed(&goals)).await?))
-    };
+    if head.epoch == known.epoch {
+        return Ok(Fenced::Known(&known.rules));
+    }
+    let goals = store::live_goals_of(tx, tenant, workflows).await?;
+    let directory = directory(store::directory(tx, tenant, &needed(&goals)).await?);
     let workflows = compile(tenant, goals, &directory, &head.currency, metrics);
-    Ok(workflows.into_iter().map(|workflow| (workflow.id, workflow)).collect())
+    Ok(Fenced::Read(workflows.into_iter().map(|workflow| (workflow.id, workflow)).collect()))
 }
 
 /// What goals need of the directory.
@@ -316,7 +327,7 @@ mod tests {
     }
 
     fn configuration(epoch: i64) -> Arc<Configuration> {
-        Arc::new(Configuration { epoch, rules: TenantRules::build(Vec::new()), directory: Arc::default() })
+        Arc::new(Configuration { epoch, rules: TenantRules::build(Vec::new()) })
     }
 
     #[test]

@@ -50,7 +50,8 @@ async fn end_in(db: &Db, tx: &Tx, origin: &Origin, id: EnrollmentId, end: &End) 
     let ended = ended.pop().ok_or(Error::EnrollmentExited)?;
     let mut cancelled = actions::cancel(tx, tenant, &[id]).await?;
     if let Some(actions) = cancelled.remove(&id) {
-        db.add_to_outbox(tx, &[cancellation(tenant, &ended, actions).into_message(origin.traceparent.clone())]).await?;
+        db.add_to_outbox(tx, vec![cancellation(tenant, &ended, actions).into_message(origin.traceparent.clone())])
+            .await?;
     }
     Ok(ended)
 }

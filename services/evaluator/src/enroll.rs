@@ -288,7 +288,7 @@ impl Enrolling<'_> {
             let step = steps.get(&enrollment.contact_id).copied().flatten();
             created(&self.origin.tenant, enrollment, step).into_message(self.origin.traceparent.clone())
         }));
-        Ok(self.db.add_to_outbox(self.tx, &messages).await?)
+        Ok(self.db.add_to_outbox(self.tx, messages).await?)
     }
 }
 

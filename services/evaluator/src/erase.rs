@@ -39,7 +39,7 @@ async fn forget(db: &Db, tx: &Tx, command: &EraseSubject, trace: Option<String>)
     let ids: Vec<EnrollmentId> = found.into_iter().map(|(id, _)| id).collect();
     erasing::lock(tx, tenant, &ids).await?;
     let messages = end(tx, tenant, (&ids, &nobodies), trace).await?;
-    db.add_to_outbox(tx, &messages).await?;
+    db.add_to_outbox(tx, messages).await?;
     let counts = [
         ("evaluator.enrollments", erasing::enrollments(tx, tenant, &ids, &nobodies).await?),
         ("evaluator.workflow_goal_achievements", erasing::achievements(tx, tenant, &ids, &nobodies).await?),

@@ -71,7 +71,7 @@ pub async fn explain(
             let found = workflows::find(tx, &tenant, workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
             let workflow = configuration::whole(tx, &tenant, workflow_id).await?;
             let recorded = achievements::of_enrollment(tx, &tenant, id).await?;
-            let as_of = tx.now();
+            let as_of = tx.now().await?;
             let explaining = Explaining { tx, tenant: &tenant, enrollment: &enrollment, recorded: &recorded };
             let items = explaining.page(workflow.as_ref(), (after, limit)).await?;
             Ok(Explanation { enrollment, workflow_status: found.status, as_of, items })

@@ -1,13 +1,14 @@
 //! The judgement of some pairs of workflow and contact of one tenant, in one transaction. READ COMMITTED: every lock is taken by a
 //! statement of its own, and what it protects is read by a later one.
 
-use crate::configuration::{self, Configuration};
+use crate::configuration::{self, Configuration, Fenced};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::nominations::Cause;
 use crate::reading::Reading;
 use crate::record;
 use crate::store::achievements::{self, Achievement};
+use crate::store::configuration::{HEAD, head};
 use crate::store::judged::{self, Locked};
 use crate::store::{Pair, Pairs, locks, planning};
 use domain::goal::{EnrollmentFacts, GoalType, Judgement, StoredEvent, judge};
@@ -54,9 +55,9 @@ pub struct Done {
     pub clock: Option<(OffsetDateTime, Instant)>,
 }
 
-/// One flight: the server takes the fences before it reads what they protect. Prepared ahead, because only what is prepared goes
-/// out in the order in which it is given.
-const FENCED: [&str; 4] = [planning::ANEW, locks::SHARE_WORKFLOWS, configuration::HEAD, configuration::LIVE_GOALS_OF];
+/// One flight: the server takes the fences before it reads what they protect, and the enrollments after them. Prepared ahead,
+/// because only what is prepared goes out in the order in which it is given.
+const FENCED: [&str; 4] = [planning::ONCE_GROWN, locks::SHARE_WORKFLOWS, HEAD, judged::LOCK_ACTIVE];
 
 /// Judges the active enrollments of these pairs. Doing it again changes nothing.
 pub async fn judge_pairs(
@@ -69,18 +70,18 @@ pub async fn judge_pairs(
     let workflows: BTreeSet<WorkflowId> = part.iter().map(|((workflow, _), _)| *workflow).collect();
     let workflows: Vec<WorkflowId> = workflows.into_iter().collect();
     tx.prepare(&FENCED).await?;
-    let fenced = Box::pin(async {
-        let fences = locks::share_workflows(tx, tenant, workflows.iter().copied());
-        Ok(futures_util::try_join!(planning::anew(tx), fences)?)
+    let pairs = Pairs::of(part.iter().map(|(pair, _)| pair));
+    let flight = Box::pin(async {
+        futures_util::try_join!(
+            planning::once_grown(tx),
+            locks::share_workflows(tx, tenant, workflows.iter().copied()),
+            head(tx, tenant),
+            judged::lock_active(tx, tenant, &pairs)
+        )
     });
-    let read = Box::pin(configuration::under_fence(tx, tenant, &workflows, known, metrics));
-    let (_, workflows) = futures_util::try_join!(fenced, read)?;
-    let pairs = part.iter().map(|(pair, _)| pair);
-    let live = Pairs::of(pairs.filter(|(workflow, _)| workflows.contains_key(workflow)));
-    if live.is_empty() {
-        return Ok(Done::default());
-    }
-    let locked = judged::lock_active(tx, tenant, &live).await?;
+    let ((), (), head, mut locked) = flight.await?;
+    let workflows = configuration::under_fence(tx, (tenant, &workflows), head, known, metrics).await?;
+    locked.retain(|enrollment| workflows.get(enrollment.workflow_id).is_some());
     if locked.is_empty() {
         return Ok(Done::default());
     }
@@ -99,7 +100,7 @@ async fn with_history<'w>(
     tx: &Tx,
     tenant: &TenantId,
     locked: Vec<Locked>,
-    (workflows, part): (&'w HashMap<WorkflowId, Workflow>, &'w [(Pair, Cause)]),
+    (workflows, part): (&'w Fenced<'w>, &'w [(Pair, Cause)]),
 ) -> Result<(Vec<Case<'w>>, OffsetDateTime), Error> {
     let pairs: Vec<Pair> = locked.iter().map(|locked| (locked.workflow_id, locked.contact_id.clone())).collect();
     let pairs = Pairs::of(&pairs);
@@ -116,7 +117,7 @@ async fn with_history<'w>(
     let mut cases = Vec::with_capacity(locked.len());
     for enrollment in locked {
         let pair = (enrollment.workflow_id, enrollment.contact_id.clone());
-        let (Some(workflow), Some(&cause)) = (workflows.get(&enrollment.workflow_id), causes.get(&pair)) else {
+        let (Some(workflow), Some(&cause)) = (workflows.get(enrollment.workflow_id), causes.get(&pair)) else {
             continue;
         };
         let (recorded, earlier): (Vec<_>, Vec<_>) = by_pair

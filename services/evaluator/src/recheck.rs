@@ -32,7 +32,7 @@ pub async fn request(db: &Db, origin: Origin, workflow: WorkflowId) -> Result<()
         let (origin, db) = (origin.clone(), db_of_outbox.clone());
         Box::pin(async move {
             workflows::find(tx, &origin.tenant, workflow).await?.ok_or(Error::WorkflowNotFound)?;
-            db.add_to_outbox(tx, &[command(&origin, workflow, None)]).await?;
+            db.add_to_outbox(tx, vec![command(&origin, workflow, None)]).await?;
             Ok(())
         })
     })
@@ -65,7 +65,7 @@ async fn expand_page(
         let (origin, db) = (origin.clone(), db_of_outbox.clone());
         Box::pin(async move {
             let ids = enrollments::active_after(tx, &origin.tenant, workflow, after, PAGE).await?;
-            db.add_to_outbox(tx, &commands(&origin, workflow, &ids)).await?;
+            db.add_to_outbox(tx, commands(&origin, workflow, &ids)).await?;
             Ok(ids)
         })
     })

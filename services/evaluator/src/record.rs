@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 /// What is written in one flight, in this order; prepared ahead, as in `judging`.
-const WRITTEN: [&str; 4] = [judged::EXIT, actions::CANCEL, planning::KEPT, achievements::INSERT];
+const WRITTEN: [&str; 5] = [planning::ANEW, judged::EXIT, actions::CANCEL, planning::KEPT, achievements::INSERT];
 
 /// Writes everything; answers the goal types of what was achieved, and how many enrollments exited.
 pub async fn write(
@@ -47,13 +47,14 @@ pub async fn write(
     tx.prepare(&WRITTEN).await?;
     let flight = Box::pin(async {
         futures_util::try_join!(
+            planning::anew(tx),
             judged::exit(tx, tenant, now, &ends),
             actions::cancel(tx, tenant, &ids),
             planning::kept(tx),
             achievements::insert(tx, tenant, &new)
         )
     });
-    let (ended, mut cancelled, (), inserted) = flight.await?;
+    let ((), ended, mut cancelled, (), inserted) = flight.await?;
     // The rows are locked and were read under the lock, so this cannot differ; if it did, facts would be told that are none.
     if inserted != count(new.len()) || ended != count(ends.len()) {
         return Err(Error::Overtaken);
@@ -68,7 +69,7 @@ pub async fn write(
         let traceparent = exit.0.cause.trace_of(fact.trigger_event_id);
         messages.push(fact.into_message(traceparent));
     }
-    db.add_to_outbox(tx, &messages).await?;
+    db.add_to_outbox(tx, messages).await?;
     Ok((new.iter().map(|achievement| achievement.goal_type).collect(), exits.len()))
 }
 

@@ -137,7 +137,7 @@ async fn prepared(
             workflows::find(tx, &tenant, workflow).await?.ok_or(Error::WorkflowNotFound)?;
             let head = store::head(tx, &tenant).await?.ok_or(Error::WorkflowNotFound)?;
             check(tx, &tenant, &draft.criteria, &head.currency).await?;
-            let as_of = tx.now();
+            let as_of = tx.now().await?;
             let goal = as_stored(&draft, workflow, as_of);
             let directory = store::directory(tx, &tenant, &needed(std::slice::from_ref(&goal))).await?;
             let directory = configuration::directory(directory);

@@ -41,7 +41,7 @@ pub async fn activate(
             }
             let after = workflows::set_status(change.tx, change.tenant(), id, status, begins).await?;
             record(change, "workflow.activated", &before, &after)?;
-            change.tell(&activated(change, &after, &goals_of, catch_up)).await?;
+            change.tell(activated(change, &after, &goals_of, catch_up)).await?;
             Ok((after, true))
         })
     })
@@ -88,7 +88,7 @@ pub async fn deactivate(db: &Db, author: &Author, target: Target<WorkflowId>) ->
                 workflow_version: after.version.into(),
                 deactivated_at: after.updated_at,
             };
-            change.tell(&[fact.into_message(change.author.traceparent.clone())]).await?;
+            change.tell(vec![fact.into_message(change.author.traceparent.clone())]).await?;
             Ok(after)
         })
     })

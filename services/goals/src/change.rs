@@ -57,7 +57,7 @@ impl Change<'_> {
     }
 
     /// Lets the bus know, once this has committed.
-    pub async fn tell(&self, messages: &[NewMessage]) -> Result<(), Error> {
+    pub async fn tell(&self, messages: Vec<NewMessage>) -> Result<(), Error> {
         Ok(self.db.add_to_outbox(self.tx, messages).await?)
     }
 

@@ -41,7 +41,7 @@ pub async fn add(tx: &Tx, new: &NewCredential) -> Result<Credential, Error> {
             return Err(Error::TooManyLiveTokens);
         }
     }
-    let now = tx.now();
+    let now = tx.now().await?;
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(Fault::at("expires_at", "invalid_value", "must be in the future").into());
     }

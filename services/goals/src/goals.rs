@@ -272,5 +272,5 @@ async fn tell(change: &Change<'_>, goal: &Goal, what: GoalChange) -> Result<(), 
         position: goal.position,
         changed_at: goal.updated_at,
     };
-    change.tell(&[fact.into_message(change.author.traceparent.clone())]).await
+    change.tell(vec![fact.into_message(change.author.traceparent.clone())]).await
 }

@@ -80,7 +80,7 @@ async fn transaction(db: &Db, candidates: &Arc<[Candidate]>, range: Range<usize>
 /// One flight stores what nobody has stored before, and all that is to be told of it, whosever it is. Only where ids were taken is
 /// there a second: it tells of those that were free, and asks for the content of the others.
 async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outcome>, pg::Error> {
-    let received_at = tx.now();
+    let received_at = tx.now().await?;
     let mut outcomes = vec![Outcome::TooOld; candidates.len()];
     let linked = linked(tx, candidates).await?;
     let timed = candidates.iter().map(|event| timed(event, &linked, received_at)).enumerate();
@@ -100,7 +100,7 @@ async fn store_in(db: &Db, tx: &Tx, candidates: &[Candidate]) -> Result<Vec<Outc
 
     let (old, new): (Vec<_>, Vec<_>) = events.iter().enumerate().partition(|(place, _)| taken.contains(place));
     let new: Vec<Timed<'_>> = new.into_iter().map(|(_, event)| *event).collect();
-    db.add_to_outbox(tx, &chunks::messages(received_at, &new)).await?;
+    db.add_to_outbox(tx, chunks::messages(received_at, &new)).await?;
     let asked: Vec<&Candidate> = old.iter().map(|(_, event)| event.candidate).collect();
     let hashes = event_keys::content_hashes(tx, &asked).await?;
     for ((place, _), hash) in old.into_iter().zip(hashes) {

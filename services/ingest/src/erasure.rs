@@ -47,7 +47,7 @@ async fn ask_in(db: &Db, tx: &Tx, author: &Author, (ids, person): (&Ids, &[Conta
     let command =
         EraseSubject { version: V1, tenant_id: tenant.clone(), request_id, user_ids, contact_ids: person.to_vec() };
     let message = command.into_message(request_id).in_trace(author.traceparent.clone());
-    db.add_to_outbox(tx, &[message]).await?;
+    db.add_to_outbox(tx, vec![message]).await?;
     Ok(request_id)
 }
 

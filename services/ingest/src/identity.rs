@@ -28,7 +28,7 @@ async fn link_in(db: &Db, tx: &Tx, author: &Author, (user_id, contact_id): (&str
     for _ in 0..MOST_LOOKS {
         // Waits for whoever links or unlinks this user; what is true then is for the next statement to read.
         if let Some(made) = identity_links::insert(tx, tenant, (user_id, contact_id), &author.actor).await? {
-            db.add_to_outbox(tx, &[fact(author, &made)]).await?;
+            db.add_to_outbox(tx, vec![fact(author, &made)]).await?;
             return Ok(made);
         }
         match identity_links::find(tx, tenant, user_id).await? {
@@ -48,7 +48,7 @@ pub async fn unlink(db: &Db, author: Author, user_id: String) -> Result<Link, Er
         Box::pin(async move {
             let gone = identity_links::end(tx, &author.tenant, &user_id, &author.actor).await?;
             let gone = gone.ok_or(Error::NotFound)?;
-            db.add_to_outbox(tx, &[fact(&author, &gone)]).await?;
+            db.add_to_outbox(tx, vec![fact(&author, &gone)]).await?;
             Ok(gone)
         })
     })

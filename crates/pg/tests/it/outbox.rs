@@ -61,7 +61,7 @@ pub async fn add(db: &Db, of: &'static str, ids: Vec<Uuid>) -> Result<(), Error>
                     events: 7,
                 })
                 .collect();
-            db.add_to_outbox(tx, &messages).await
+            db.add_to_outbox(tx, messages).await
         })
     })
     .await
@@ -138,7 +138,7 @@ async fn add_chunks(db: &Db) -> Vec<Uuid> {
         let adder = db.clone();
         db.run_tx("add", Scope::Tenant(tenant(of)), move |tx| {
             let (db, message) = (adder.clone(), message.clone());
-            Box::pin(async move { db.add_to_outbox(tx, &[message]).await })
+            Box::pin(async move { db.add_to_outbox(tx, vec![message]).await })
         })
         .await
         .unwrap();

@@ -50,5 +50,5 @@ pub async fn read(tx: &Tx, question: &OfTenant) -> Result<Ranking, Error> {
             reached: reached(row, 5)?,
         })
     })?;
-    Ok(Ranking { workflows, as_of: tx.now() })
+    Ok(Ranking { workflows, as_of: tx.now().await? })
 }

@@ -83,8 +83,7 @@ pub async fn live_goals(tx: &Tx, tenant: &TenantId) -> Result<Vec<LiveGoal>, Err
     rows.iter().map(live_goal).collect()
 }
 
-/// See [`live_goals_of`].
-pub const LIVE_GOALS_OF: &str = concat!(
+const LIVE_GOALS_OF: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM goals.v_live_goals_v1 g WHERE g.tenant_id = $1 AND g.workflow_id = ANY($2::uuid[])"

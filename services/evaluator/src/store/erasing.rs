@@ -31,8 +31,7 @@ pub async fn of_contacts(
     rows.iter().map(|row| Ok((id(row, "id")?, id(row, "workflow_id")?))).collect()
 }
 
-const LOCK: &str =
-    "SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = ANY($2) ORDER BY e.id FOR UPDATE";
+const LOCK: &str = "SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = ANY($2) ORDER BY e.workflow_id, e.contact_id COLLATE \"C\" FOR UPDATE";
 
 /// Locks enrollments, ids ascending.
 pub async fn lock(tx: &Tx, tenant: &TenantId, ids: &[EnrollmentId]) -> Result<(), Error> {

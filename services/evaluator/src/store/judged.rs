@@ -18,14 +18,15 @@ pub struct Locked {
     pub created_at: OffsetDateTime,
 }
 
-const LOCK_ACTIVE: &str = "SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at \
-     FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.exited_at IS NULL AND e.id = ANY (ARRAY( \
-       SELECT f.id FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
-         SELECT c.id FROM evaluator.enrollments c WHERE c.tenant_id = $1 AND c.exited_at IS NULL \
-         AND c.contact_id = n.contact_id AND c.workflow_id IS NOT DISTINCT FROM n.workflow_id OFFSET 0) AS f)) \
-     ORDER BY e.id FOR UPDATE";
+/// See [`lock_active`].
+pub const LOCK_ACTIVE: &str = "SELECT l.id, l.workflow_id, l.contact_id, l.version, l.enrolled_at, l.created_at \
+     FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
+       SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at \
+       FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.exited_at IS NULL \
+       AND e.contact_id = n.contact_id AND e.workflow_id IS NOT DISTINCT FROM n.workflow_id FOR UPDATE) AS l";
 
-/// Locks the active enrollments of these pairs, ids ascending. One that ended while this waited is not among them.
+/// Locks the active enrollments of these pairs, one after the other as they are given, which is ascending for everybody. One that
+/// ended while this waited is not among them.
 pub async fn lock_active(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Result<Vec<Locked>, Error> {
     let rows = tx.query(LOCK_ACTIVE, &[&tenant.as_str(), &pairs.workflows, &pairs.contacts]).await?;
     rows.iter()
