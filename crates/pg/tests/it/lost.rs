@@ -20,19 +20,19 @@ struct Site {
 async fn site(tx_timeout_ms: u64) -> Site {
     let database = Database::create().await.unwrap();
     let superuser = database.superuser().await.unwrap();
-    let table =
-        "CREATE TABLE goals.told (n bigint, attempt bigint); GRANT INSERT, SELECT ON goals.told TO goalpost_goals";
+    let table = "CREATE TABLE goals.told (n bigint, attempt bigint, whole boolean); GRANT INSERT, SELECT, UPDATE ON goals.told TO goalpost_goals";
     superuser.batch_execute(table).await.unwrap();
     let proxy = Proxy::before(&database.superuser_url()).await.unwrap();
     let mut settings = database.settings("goals");
     settings.url = proxy.through(&settings.url).unwrap();
+    settings.system_url = proxy.through(&settings.system_url).unwrap();
     settings.tx_timeout_ms = tx_timeout_ms;
     let db = Db::connect(&settings, "goals", Handle::current()).unwrap();
     Site { superuser, proxy, db, _database: database }
 }
 
 impl Site {
-    /// Writes a row in a transaction of its own; how many attempts it took.
+    /// Writes a row in a transaction of its own, and completes it with the commit; how many attempts it took.
     async fn tell(&self, n: i64) -> Result<i64, Error> {
         let attempts = Arc::new(AtomicU64::new(0));
         let scope = Scope::Tenant(tenant("a"));
@@ -40,6 +40,8 @@ impl Site {
             let attempt = i64::try_from(attempts.fetch_add(1, SeqCst) + 1).unwrap();
             Box::pin(async move {
                 tx.execute("INSERT INTO goals.told VALUES ($1, $2)", &[&n, &attempt]).await?;
+                let complete = "UPDATE goals.told SET whole = true WHERE n = $1 AND attempt = $2";
+                tx.execute_last(complete, vec![Box::new(n), Box::new(attempt)]).await?;
                 Ok(attempt)
             })
         });
@@ -53,9 +55,19 @@ impl Site {
         read.await
     }
 
+    /// One statement across tenants.
+    async fn select(&self) {
+        let select = self.db.run_select("select", "test", |tx| {
+            Box::pin(
+                async move { Ok::<i64, Error>(tx.query_one("SELECT count(*) FROM goals.epochs", &[]).await?.get(0)) },
+            )
+        });
+        assert_eq!(select.await.unwrap(), 0);
+    }
+
     /// The attempts that wrote row `n`.
     async fn rows(&self, n: i64) -> Vec<i64> {
-        let rows = self.superuser.query("SELECT attempt FROM goals.told WHERE n = $1", &[&n]).await.unwrap();
+        let rows = self.superuser.query("SELECT attempt FROM goals.told WHERE n = $1 AND whole", &[&n]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
 }
@@ -121,10 +133,14 @@ async fn nothing_written_is_nothing_to_ask_for() {
     let site = site(20_000).await;
     let cut = site.proxy.rule(Rule::new(Act::CutBefore, has_committed));
     assert_eq!(site.read().await.unwrap(), 0);
-    let snapshot =
-        site.db.run_snapshot("snapshot", Scope::Tenant(tenant("a")), |_| Box::pin(async { Ok::<_, Error>(7) }));
+    let snapshot = site
+        .db
+        .run_snapshot("snapshot", Scope::Tenant(tenant("a")), |tx| Box::pin(async { tx.now().await.map(|_| 7) }));
     assert_eq!(snapshot.await.unwrap(), 7);
     assert_eq!(cut.acted(), 2);
+    let nothing = site.db.run_tx("nothing", Scope::Tenant(tenant("a")), |_| Box::pin(async { Ok::<_, Error>(()) }));
+    nothing.await.unwrap();
+    assert_eq!(cut.acted(), 2, "nothing was begun");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,11 +157,12 @@ async fn a_server_that_falls_silent_at_commit_leaves_it_unknown_and_nobody_waiti
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn knowing_the_transaction_costs_no_round_trip() {
+async fn a_transaction_takes_few_round_trips() {
     const TIMES: u64 = 50;
     let site = site(20_000).await;
     site.tell(0).await.unwrap();
     site.read().await.unwrap();
+    site.select().await;
     let heard = AtomicBool::new(true);
     // The client speaks after the server did: it has waited for an answer.
     let trips = site.proxy.rule(Rule::count(move |frame| match frame.from {
@@ -160,11 +177,15 @@ async fn knowing_the_transaction_costs_no_round_trip() {
     for n in 0..TIMES {
         site.tell(n.cast_signed()).await.unwrap();
     }
-    // BEGIN and the tenant; INSERT and which transaction it is; COMMIT.
-    assert_eq!((trips.seen(), statements.seen(), parsed.seen()), (3 * TIMES, 5 * TIMES, 0));
+    // BEGIN and the tenant; INSERT and which transaction it is; UPDATE and COMMIT.
+    assert_eq!((trips.seen(), statements.seen(), parsed.seen()), (3 * TIMES, 6 * TIMES, 0));
     for _ in 0..TIMES {
         site.read().await.unwrap();
     }
-    // The second time the question goes with COMMIT.
-    assert_eq!((trips.seen(), statements.seen(), parsed.seen()), (6 * TIMES, 10 * TIMES, 0));
+    // BEGIN, the tenant and SELECT; which transaction it is, and COMMIT.
+    assert_eq!((trips.seen(), statements.seen(), parsed.seen()), (5 * TIMES, 11 * TIMES, 0));
+    for _ in 0..TIMES {
+        site.select().await;
+    }
+    assert_eq!((trips.seen(), statements.seen(), parsed.seen()), (6 * TIMES, 12 * TIMES, 0));
 }

@@ -2,7 +2,7 @@
 
 use crate::{goals, tenant};
 use domain::outbox::BoxFuture;
-use pg::{Db, Error, Scope, Tx};
+use pg::{Db, Error, Owned, Scope, Tx};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tokio::sync::Notify;
@@ -128,6 +128,36 @@ async fn a_panic_or_a_swallowed_failure_commits_nothing() {
     assert_eq!(epoch(&db, "a").await, 1);
     for _ in 0..8 {
         assert_eq!(visible(&db, Scope::Tenant(tenant("b"))).await, ["b"], "no poisoned connection is handed out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_last_is_committed_with_the_rest_or_nothing_is() {
+    let (_database, db) = goals().await;
+    const RAISE: &str = "UPDATE goals.epochs SET epoch = epoch + $2::bigint WHERE tenant_id = $1";
+    async fn last(db: &Db, params: fn() -> Vec<Owned>) -> Result<(), Error> {
+        db.run_tx("last", Scope::Tenant(tenant("a")), move |tx| {
+            Box::pin(async move {
+                tx.execute_last(RAISE, vec![Box::new("a"), Box::new(10_i64)]).await?;
+                tx.execute_last(RAISE, vec![Box::new("a"), Box::new(100_i64)]).await?;
+                tx.execute_last(RAISE, params()).await
+            })
+        })
+        .await
+    }
+    last(&db, || vec![Box::new("a"), Box::new(1_000_i64)]).await.unwrap();
+    assert_eq!(epoch(&db, "a").await, 1_111, "the first at once, the others with the commit");
+    let refused = last(&db, || vec![Box::new("a"), Box::new(i64::MAX)]).await;
+    assert_eq!(refused.unwrap_err().sqlstate().unwrap().code(), "22003", "refused by the server");
+    let unsent = last(&db, || vec![Box::new("a"), Box::new("not a number")]).await;
+    assert!(matches!(unsent, Err(Error::Postgres(_))), "it cannot even be sent: {unsent:?}");
+    assert_eq!(epoch(&db, "a").await, 1_111);
+    for _ in 0..8 {
+        assert_eq!(
+            visible(&db, Scope::Tenant(tenant("b"))).await,
+            ["b"],
+            "no connection comes back inside a transaction"
+        );
     }
 }
 

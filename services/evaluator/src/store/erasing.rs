@@ -33,7 +33,7 @@ pub async fn of_contacts(
 
 const LOCK: &str = "SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.id = ANY($2) ORDER BY e.workflow_id, e.contact_id COLLATE \"C\" FOR UPDATE";
 
-/// Locks enrollments, ids ascending.
+/// Locks enrollments, in the order of `judged::lock_active`.
 pub async fn lock(tx: &Tx, tenant: &TenantId, ids: &[EnrollmentId]) -> Result<(), Error> {
     tx.query(LOCK, &[&tenant.as_str(), &uuids(ids)]).await.map(drop)
 }

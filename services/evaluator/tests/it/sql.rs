@@ -161,6 +161,40 @@ async fn enrollments_and_their_history_are_found_by_their_contacts() {
     }
 }
 
+/// The lock is waited for, and what is locked is the row as it is then.
+#[tokio::test]
+async fn an_enrollment_is_locked_as_whoever_held_it_has_left_it() {
+    let database = Database::create().await.unwrap();
+    let sql = database.superuser().await.unwrap();
+    sql.batch(
+        "INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at) \
+         SELECT 'demo', gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'c-' || n, now(), now() FROM generate_series(1, 3) AS n",
+    )
+    .await;
+    let (service, other) = (session(&database, ANEW).await, session(&database, ANEW).await);
+    other
+        .batch(
+            "UPDATE evaluator.enrollments SET version = 7 WHERE contact_id = 'c-2'; \
+             UPDATE evaluator.enrollments SET exited_at = now(), status = 'removed', exit_reason = 'removed' WHERE contact_id = 'c-3'",
+        )
+        .await;
+    let workflow = uuid::Uuid::from_u128(1);
+    let (workflows, contacts) = (vec![workflow; 3], vec!["c-1", "c-2", "c-3"]);
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&"demo", &workflows, &contacts];
+    let locked = service.query(judged::LOCK_ACTIVE, &params);
+    let release = async {
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sql.query(waiting, &[]).await.unwrap().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        other.batch("COMMIT").await;
+    };
+    let (locked, ()) = tokio::join!(locked, release);
+    let locked: Vec<(String, i32)> =
+        locked.unwrap().iter().map(|row| (row.get("contact_id"), row.get("version"))).collect();
+    assert_eq!(locked, [("c-1".to_owned(), 1), ("c-2".to_owned(), 7)]);
+}
+
 /// Explaining and simulating go by the same indexes as judging, on tables of any size and none.
 #[tokio::test]
 async fn what_is_told_afterwards_is_read_by_index() {
