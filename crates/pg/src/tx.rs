@@ -230,7 +230,10 @@ impl Tx {
 
     /// Sends BEGIN, and enters the scope, unless somebody has; the database clock then.
     async fn open(&self) -> Result<OffsetDateTime, Error> {
-        self.opened.get_or_try_init(|| async { self.noted(self.begin().await) }).await.copied()
+        if let Some(now) = self.opened.get() {
+            return Ok(*now);
+        }
+        Box::pin(self.opened.get_or_try_init(|| async { self.noted(self.begin().await) })).await.copied()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that opens transactions")]

@@ -184,10 +184,10 @@ async fn an_action_that_was_made_while_the_exit_was_under_way_is_refused() {
     let workflow = world.listening(goal("tag_added", json!({ "tag_name": "vip" }))).await;
     let id = world.enroll(workflow, "c").await;
     world.quiet().await;
-    // The exit has locked the enrollment and waits for the achievements; the action waits for the enrollment.
+    // The exit has locked the enrollment and waits to write the achievement; the action waits for the enrollment.
     let mut blocker = world.database.superuser().await.unwrap();
     let held = hold(&mut blocker).await;
-    held.execute("LOCK TABLE evaluator.workflow_goal_achievements IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
+    held.execute("LOCK TABLE evaluator.workflow_goal_achievements IN EXCLUSIVE MODE", &[]).await.unwrap();
     world.happen(&[tag("c", "vip")]).await;
     world.until_waiting(1).await;
     let body = json!({ "action_type": "send_email", "scheduled_at": "2026-01-01T00:00:00Z" });
