@@ -127,8 +127,11 @@ impl Tx {
         Ok(())
     }
 
-    /// The database clock at the start of the transaction.
+    /// The database clock at the start of the transaction. `run_select` has none: an error.
     pub async fn now(&self) -> Result<OffsetDateTime, Error> {
+        if self.mode == Mode::Single {
+            return Err(Error::Decode("the clock of a transaction that is not begun".to_owned()));
+        }
         self.open().await
     }
 

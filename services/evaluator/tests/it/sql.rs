@@ -189,7 +189,9 @@ async fn an_enrollment_is_locked_as_whoever_held_it_has_left_it() {
         }
         other.batch("COMMIT").await;
     };
-    let (locked, ()) = tokio::join!(locked, release);
+    let release = tokio::time::timeout(std::time::Duration::from_secs(30), release);
+    let (locked, released) = tokio::join!(locked, release);
+    released.expect("the lock is waited for");
     let locked: Vec<(String, i32)> =
         locked.unwrap().iter().map(|row| (row.get("contact_id"), row.get("version"))).collect();
     assert_eq!(locked, [("c-1".to_owned(), 1), ("c-2".to_owned(), 7)]);
