@@ -8,6 +8,7 @@ use crate::on_enroll::{self, Held};
 use crate::origin::Origin;
 use crate::recheck;
 use crate::store::enrollments::{self, Enrollment, New};
+use crate::store::configuration::LiveGoal;
 use crate::store::{judged, planning, workflows};
 use domain::contract::{EnrollmentCreated, Fact};
 use domain::enrollment::ExitReason;
@@ -125,9 +126,8 @@ async fn carry_out<T: Send + 'static>(
                 let shared = Arc::clone(&shared);
                 Box::pin(async move {
                     let (db, origin, requests, outcome_of) = &*shared;
-                    let now = judged::clock(tx).await?;
                     let requests = contacts::enrolled(tx, &origin.tenant, requests).await?;
-                    outcome_of(Enrolling { db, tx, origin, workflow, now }.enroll(&requests).await?)
+                    outcome_of(Enrolling::begin(db, tx, origin, workflow).await?.enroll(&requests).await?)
                 })
             })
             .await;
@@ -144,15 +144,27 @@ struct Enrolling<'a> {
     tx: &'a Tx,
     origin: &'a Origin,
     workflow: WorkflowId,
+    allow_reentry: bool,
+    /// The goals of the workflow that may hold already.
+    goals: Vec<LiveGoal>,
     /// The database clock when it began: what is said about now is said about this moment.
     now: OffsetDateTime,
 }
 
-impl Enrolling<'_> {
-    async fn enroll(&self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
-        let workflow =
-            workflows::find(self.tx, &self.origin.tenant, self.workflow).await?.ok_or(Error::WorkflowNotFound)?;
-        planning::anew(self.tx).await?;
+impl<'a> Enrolling<'a> {
+    /// Reads what it needs to know of the workflow, in one flight.
+    async fn begin(db: &'a Db, tx: &'a Tx, origin: &'a Origin, workflow: WorkflowId) -> Result<Self, Error> {
+        let (now, found, goals, ()) = futures_util::try_join!(
+            judged::clock(tx),
+            workflows::find(tx, &origin.tenant, workflow),
+            on_enroll::goals(tx, &origin.tenant, workflow),
+            planning::anew(tx)
+        )?;
+        let allow_reentry = found.ok_or(Error::WorkflowNotFound)?.allow_reentry;
+        Ok(Self { db, tx, origin, workflow, allow_reentry, goals, now })
+    }
+
+    async fn enroll(mut self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
         let in_future = |request: &Request| request.enrolled_at.is_some_and(|at| at > self.now);
 
         // Of several requests for one contact the first counts.
@@ -161,10 +173,11 @@ impl Enrolling<'_> {
             wanted.entry(&request.contact_id).or_insert(request);
         }
         let mut outcomes = HashMap::new();
-        let open = self.without_earlier(&wanted, workflow.allow_reentry, &mut outcomes).await?;
+        let open = self.without_earlier(&wanted, &mut outcomes).await?;
         let since: Vec<(&ContactId, OffsetDateTime)> =
             open.iter().map(|request| (&request.contact_id, self.enrolled_at(request))).collect();
-        let mut holding = on_enroll::holding(self.tx, &self.origin.tenant, self.workflow, &since).await?;
+        let goals = std::mem::take(&mut self.goals);
+        let mut holding = on_enroll::holding(self.tx, &self.origin.tenant, goals, &since).await?;
         let mut entering = Vec::new();
         for request in open {
             match holding.get(&request.contact_id) {
@@ -176,7 +189,7 @@ impl Enrolling<'_> {
             }
         }
         holding.retain(|_, held| held.on_enroll == OnEnroll::Exit);
-        self.enter(&entering, workflow.allow_reentry, &holding, &mut outcomes).await?;
+        self.enter(&entering, &holding, &mut outcomes).await?;
         answers(requests, in_future, &outcomes)
     }
 
@@ -197,7 +210,6 @@ impl Enrolling<'_> {
     async fn without_earlier<'r>(
         &self,
         wanted: &BTreeMap<&ContactId, &'r Request>,
-        allow_reentry: bool,
         outcomes: &mut HashMap<ContactId, Outcome>,
     ) -> Result<Vec<&'r Request>, Error> {
         let earlier = self.standing(wanted.keys().copied()).await?;
@@ -205,7 +217,7 @@ impl Enrolling<'_> {
         for (&contact, &request) in wanted {
             let outcome = match earlier.get(contact) {
                 Some(Standing { active: Some(id), .. }) => Outcome::Existing(*id),
-                Some(Standing { ended: true, .. }) if !allow_reentry => Outcome::ReentryNotAllowed,
+                Some(Standing { ended: true, .. }) if !self.allow_reentry => Outcome::ReentryNotAllowed,
                 _ => {
                     open.push(request);
                     continue;
@@ -239,7 +251,6 @@ impl Enrolling<'_> {
     async fn enter(
         &self,
         entering: &[&Request],
-        allow_reentry: bool,
         holding: &HashMap<ContactId, Held>,
         outcomes: &mut HashMap<ContactId, Outcome>,
     ) -> Result<(), Error> {
@@ -247,7 +258,7 @@ impl Enrolling<'_> {
         let made = enrollments::insert((self.tx, self.now), &self.origin.tenant, self.workflow, &new).await?;
         let made: HashMap<ContactId, Enrollment> = made.into_iter().map(|e| (e.contact_id.clone(), e)).collect();
         // Others may have come first, or have come and gone, since the first look.
-        let now_there = if made.len() < new.len() || !allow_reentry {
+        let now_there = if made.len() < new.len() || !self.allow_reentry {
             self.standing(entering.iter().map(|request| &request.contact_id)).await?
         } else {
             HashMap::new()
@@ -255,7 +266,7 @@ impl Enrolling<'_> {
         for request in entering {
             let there = now_there.get(&request.contact_id).copied().unwrap_or_default();
             match made.get(&request.contact_id) {
-                Some(_) if there.ended && !allow_reentry => return Err(Error::Overtaken),
+                Some(_) if there.ended && !self.allow_reentry => return Err(Error::Overtaken),
                 Some(_) => {}
                 None => {
                     let id = there.active.ok_or(Error::Overtaken)?;

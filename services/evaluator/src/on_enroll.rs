@@ -23,20 +23,24 @@ pub struct Held {
     pub goal_id: GoalId,
 }
 
-/// For which of these contacts, each with the time of the enrollment, a goal of the workflow holds that does not ignore it. Of
-/// several goals the first by position, age and id.
+/// The goals of a workflow that say something to a contact for whom they hold already.
+pub async fn goals(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<LiveGoal>, Error> {
+    let goals = store::live_goals_of(tx, tenant, &[workflow]).await?;
+    Ok(goals.into_iter().filter(says_something).collect())
+}
+
+/// For which of these contacts, each with the time of the enrollment, one of [`goals`] holds. Of several goals the first by
+/// position, age and id.
 pub async fn holding(
     tx: &Tx,
     tenant: &TenantId,
-    workflow: WorkflowId,
+    goals: Vec<LiveGoal>,
     contacts: &[(&ContactId, OffsetDateTime)],
 ) -> Result<HashMap<ContactId, Held>, Error> {
-    if contacts.is_empty() {
+    if contacts.is_empty() || goals.is_empty() {
         return Ok(HashMap::new());
     }
-    let goals = store::live_goals_of(tx, tenant, &[workflow]).await?;
-    let goals: Vec<LiveGoal> = goals.into_iter().filter(says_something).collect();
-    let Some(head) = store::head(tx, tenant).await?.filter(|_| !goals.is_empty()) else {
+    let Some(head) = store::head(tx, tenant).await? else {
         return Ok(HashMap::new());
     };
     let entries = store::directory(tx, tenant, &needed(&goals)).await?;
