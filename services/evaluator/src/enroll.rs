@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::on_enroll::{self, Held};
 use crate::origin::Origin;
 use crate::recheck;
-use crate::store::enrollments::{self, Enrollment, New};
 use crate::store::configuration::LiveGoal;
+use crate::store::enrollments::{self, Enrollment, New};
 use crate::store::{judged, planning, workflows};
 use domain::contract::{EnrollmentCreated, Fact};
 use domain::enrollment::ExitReason;
@@ -158,7 +158,7 @@ impl<'a> Enrolling<'a> {
             judged::clock(tx),
             workflows::find(tx, &origin.tenant, workflow),
             on_enroll::goals(tx, &origin.tenant, workflow),
-            planning::anew(tx)
+            planning::once(tx)
         )?;
         let allow_reentry = found.ok_or(Error::WorkflowNotFound)?.allow_reentry;
         Ok(Self { db, tx, origin, workflow, allow_reentry, goals, now })
@@ -280,7 +280,10 @@ impl<'a> Enrolling<'a> {
         let ids: Vec<EnrollmentId> = satisfied.iter().map(|enrollment| enrollment.id).collect();
         let ended = match ids.as_slice() {
             [] => Vec::new(),
-            ids => enrollments::end(self.tx, &self.origin.tenant, ids, ExitReason::AlreadySatisfied, None).await?,
+            ids => {
+                planning::anew(self.tx).await?;
+                enrollments::end(self.tx, &self.origin.tenant, ids, ExitReason::AlreadySatisfied, None).await?
+            }
         };
         for enrollment in active.into_iter().chain(ended) {
             outcomes.insert(enrollment.contact_id.clone(), Outcome::Created(Box::new(enrollment)));

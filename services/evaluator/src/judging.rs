@@ -57,7 +57,7 @@ pub struct Done {
 
 /// One flight: the server takes the fences before it reads what they protect, and the enrollments after them. Prepared ahead,
 /// because only what is prepared goes out in the order in which it is given.
-const FENCED: [&str; 4] = [planning::ONCE_GROWN, locks::SHARE_WORKFLOWS, HEAD, judged::LOCK_ACTIVE];
+const FENCED: [&str; 4] = [planning::ONCE, locks::SHARE_WORKFLOWS, HEAD, judged::LOCK_ACTIVE];
 
 /// Judges the active enrollments of these pairs. Doing it again changes nothing.
 pub async fn judge_pairs(
@@ -73,7 +73,7 @@ pub async fn judge_pairs(
     let pairs = Pairs::of(part.iter().map(|(pair, _)| pair));
     let flight = Box::pin(async {
         futures_util::try_join!(
-            planning::once_grown(tx),
+            planning::once(tx),
             locks::share_workflows(tx, tenant, workflows.iter().copied()),
             head(tx, tenant),
             judged::lock_active(tx, tenant, &pairs)

@@ -24,7 +24,7 @@ pub struct Held {
 }
 
 /// The goals of a workflow that say something to a contact for whom they hold already.
-pub async fn goals(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<LiveGoal>, Error> {
+pub async fn goals(tx: &Tx, tenant: &TenantId, workflow: WorkflowId) -> Result<Vec<LiveGoal>, pg::Error> {
     let goals = store::live_goals_of(tx, tenant, &[workflow]).await?;
     Ok(goals.into_iter().filter(says_something).collect())
 }

@@ -214,7 +214,7 @@ impl Trying {
         db.run_snapshot("simulate", scope, move |tx| {
             let (trying, part) = (Arc::clone(&self), Arc::clone(&part));
             Box::pin(async move {
-                planning::anew(tx).await?;
+                planning::once(tx).await?;
                 let mut cases = trying.cases(tx, &part).await?;
                 trying.judge(tx, &mut cases).await?;
                 Ok(cases.into_iter().filter_map(|case| case.exit).collect())

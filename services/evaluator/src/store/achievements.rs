@@ -60,8 +60,8 @@ const OF_PAIRS: &str = concat!(
      x.event_name, x.achieved_at, x.recorded_at, x.criteria, x.trigger_event, x.metadata \
      FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL (SELECT ",
     columns!(),
-    " FROM evaluator.workflow_goal_achievements a WHERE a.tenant_id = $1 AND a.contact_id = n.contact_id \
-     AND a.workflow_id IS NOT DISTINCT FROM n.workflow_id OFFSET 0) AS x"
+    " FROM evaluator.workflow_goal_achievements a WHERE a.tenant_id = $1 AND a.contact_id >= n.contact_id \
+     AND a.contact_id <= n.contact_id AND a.workflow_id = n.workflow_id ORDER BY a.contact_id OFFSET 0) AS x"
 );
 
 /// All achievements of these pairs: of their active enrollments, and of earlier ones.

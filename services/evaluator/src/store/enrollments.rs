@@ -112,8 +112,8 @@ pub async fn list(tx: &Tx, tenant: &TenantId, listing: &Listing) -> Result<Vec<E
 }
 
 const STANDING: &str = "SELECT n.contact_id, x.id, x.status FROM unnest($3::text[]) AS n (contact_id) CROSS JOIN LATERAL ( \
-       SELECT e.id, e.status FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id = n.contact_id \
-       AND e.workflow_id IS NOT DISTINCT FROM $2 OFFSET 0) AS x";
+       SELECT e.id, e.status FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id >= n.contact_id \
+       AND e.contact_id <= n.contact_id AND e.workflow_id = $2 ORDER BY e.contact_id OFFSET 0) AS x";
 
 /// The enrollments that these contacts have or had in a workflow: contact, enrollment, whether it is active.
 pub async fn standing(

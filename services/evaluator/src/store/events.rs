@@ -36,9 +36,10 @@ const PAGE: &str = "SELECT n.contact_id, v.event_id, v.event_name, v.event_time,
      CROSS JOIN LATERAL ( \
        SELECT e.event_id, e.event_name, e.event_time, e.received_at, e.properties::text AS properties \
        FROM ingest.v_contact_events_v1 e \
-       WHERE e.tenant_id = $1 AND e.contact_id = n.contact_id AND (e.event_time, e.event_id) > (n.since, n.after) \
-       AND e.received_at >= n.since - interval '5 minutes' AND e.event_name || '' = ANY (string_to_array(n.event_names, ' ')) \
-       ORDER BY e.event_time, e.event_id LIMIT $6) AS v";
+       WHERE e.tenant_id = $1 AND e.contact_id >= n.contact_id AND e.contact_id <= n.contact_id \
+       AND (e.event_time, e.event_id) > (n.since, n.after) AND e.received_at >= n.since - interval '5 minutes' \
+       AND e.event_name = ANY (string_to_array(n.event_names, ' ')) \
+       ORDER BY e.contact_id, e.event_time, e.event_id LIMIT $6) AS v";
 
 /// The next events of each contact, at most `limit` of each, in the order of (event time, id) within a contact.
 pub async fn page(tx: &Tx, tenant: &TenantId, wanted: &[Wanted], limit: i64) -> Result<Vec<Stored>, Error> {
@@ -63,10 +64,10 @@ fn stored(row: &Row) -> Result<Stored, Error> {
 
 const PAGE_BACK: &str = "SELECT e.contact_id, e.event_id, e.event_name, e.event_time, e.received_at, e.properties::text AS properties \
      FROM ingest.v_contact_events_v1 e \
-     WHERE e.tenant_id = $1 AND e.contact_id = $2 AND e.event_time >= $3 AND e.received_at >= $3 - interval '5 minutes' \
+     WHERE e.tenant_id = $1 AND e.contact_id >= $2 AND e.contact_id <= $2 AND e.event_time >= $3 AND e.received_at >= $3 - interval '5 minutes' \
      AND (e.event_time, e.event_id) <= (coalesce($4::timestamptz, 'infinity'), \
      coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) \
-     AND e.event_name || '' = ANY (string_to_array($6, ' ')) ORDER BY e.event_time DESC, e.event_id DESC LIMIT $7";
+     AND e.event_name = ANY (string_to_array($6, ' ')) ORDER BY e.contact_id DESC, e.event_time DESC, e.event_id DESC LIMIT $7";
 
 /// The events of one contact, the latest first: from the given one on (itself among them), or from the last.
 pub async fn page_back(

@@ -22,15 +22,17 @@ pub struct History {
 
 // The credited events are asked for only where there was an enrollment before.
 const HISTORIES: &str = "SELECT n.id, x.closed_before, x.next_at, CASE WHEN x.closed_before IS NOT NULL THEN ARRAY( \
-       SELECT a.event_id FROM evaluator.workflow_goal_achievements a WHERE a.tenant_id = $1 AND a.contact_id = n.contact_id \
-       AND a.workflow_id IS NOT DISTINCT FROM $2 AND a.enrollment_id = ANY (ARRAY( \
-         SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id = n.contact_id \
-         AND e.workflow_id IS NOT DISTINCT FROM $2 AND (e.created_at, e.id) < (n.created_at, n.id)))) END AS credited \
+       SELECT a.event_id FROM evaluator.workflow_goal_achievements a WHERE a.tenant_id = $1 AND a.contact_id >= n.contact_id \
+       AND a.contact_id <= n.contact_id AND a.workflow_id = $2 AND a.enrollment_id = ANY (ARRAY( \
+         SELECT e.id FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id >= n.contact_id \
+         AND e.contact_id <= n.contact_id AND e.workflow_id = $2 AND (e.created_at, e.id) < (n.created_at, n.id) \
+         ORDER BY e.contact_id)) ORDER BY a.contact_id) END AS credited \
      FROM unnest($3::uuid[], $4::text[], $5::timestamptz[]) AS n (id, contact_id, created_at) CROSS JOIN LATERAL ( \
-       SELECT max(e.exited_at) FILTER (WHERE (e.created_at, e.id) < (n.created_at, n.id)) AS closed_before, \
-       min(e.created_at) FILTER (WHERE (e.created_at, e.id) > (n.created_at, n.id)) AS next_at \
-       FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id = n.contact_id \
-       AND e.workflow_id IS NOT DISTINCT FROM $2) AS x";
+       SELECT max(w.exited_at) FILTER (WHERE (w.created_at, w.id) < (n.created_at, n.id)) AS closed_before, \
+       min(w.created_at) FILTER (WHERE (w.created_at, w.id) > (n.created_at, n.id)) AS next_at \
+       FROM (SELECT e.id, e.created_at, e.exited_at FROM evaluator.enrollments e WHERE e.tenant_id = $1 \
+         AND e.contact_id >= n.contact_id AND e.contact_id <= n.contact_id AND e.workflow_id = $2 \
+         ORDER BY e.contact_id OFFSET 0) AS w) AS x";
 
 /// The histories of these enrollments of a workflow, each given with its contact and when it was made.
 pub async fn histories(

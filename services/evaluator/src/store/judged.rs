@@ -22,8 +22,8 @@ pub struct Locked {
 pub const LOCK_ACTIVE: &str = "SELECT l.id, l.workflow_id, l.contact_id, l.version, l.enrolled_at, l.created_at \
      FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
        SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at \
-       FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.exited_at IS NULL \
-       AND e.contact_id = n.contact_id AND e.workflow_id IS NOT DISTINCT FROM n.workflow_id FOR UPDATE) AS l";
+       FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id >= n.contact_id AND e.contact_id <= n.contact_id \
+       AND e.workflow_id = n.workflow_id AND e.exited_at IS NULL ORDER BY e.contact_id FOR UPDATE) AS l";
 
 /// Locks the active enrollments of these pairs, one after the other as they are given, which is ascending for everybody. One that
 /// ended while this waited is not among them.
@@ -45,8 +45,10 @@ pub async fn lock_active(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Resul
 
 const ENDS: &str = "SELECT n.workflow_id, n.contact_id, x.ended_at \
      FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
-       SELECT max(e.exited_at) AS ended_at FROM evaluator.enrollments e WHERE e.tenant_id = $1 \
-       AND e.contact_id = n.contact_id AND e.workflow_id IS NOT DISTINCT FROM n.workflow_id AND e.exited_at IS NOT NULL) AS x \
+       SELECT max(w.exited_at) AS ended_at FROM ( \
+         SELECT e.exited_at FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id >= n.contact_id \
+         AND e.contact_id <= n.contact_id AND e.workflow_id = n.workflow_id AND e.exited_at IS NOT NULL \
+         ORDER BY e.contact_id OFFSET 0) AS w) AS x \
      WHERE x.ended_at IS NOT NULL";
 
 /// When the last of the earlier enrollments of each pair ended, where there was one.
