@@ -154,12 +154,15 @@ struct Enrolling<'a> {
 impl<'a> Enrolling<'a> {
     /// Reads what it needs to know of the workflow, in one flight.
     async fn begin(db: &'a Db, tx: &'a Tx, origin: &'a Origin, workflow: WorkflowId) -> Result<Self, Error> {
-        let (now, found, goals, ()) = futures_util::try_join!(
-            judged::clock(tx),
-            workflows::find(tx, &origin.tenant, workflow),
-            on_enroll::goals(tx, &origin.tenant, workflow),
-            planning::once(tx)
-        )?;
+        let flight = Box::pin(async {
+            futures_util::try_join!(
+                judged::clock(tx),
+                workflows::find(tx, &origin.tenant, workflow),
+                on_enroll::goals(tx, &origin.tenant, workflow),
+                planning::once(tx)
+            )
+        });
+        let (now, found, goals, ()) = flight.await?;
         let allow_reentry = found.ok_or(Error::WorkflowNotFound)?.allow_reentry;
         Ok(Self { db, tx, origin, workflow, allow_reentry, goals, now })
     }
