@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::configuration::{self as store, Entry, Head, LiveGoal, Needed};
+use crate::store::planning;
 use domain::goal::{CompiledGoal, Criteria, Directory, Goal, GoalStatus, GoalType, TenantRules, Within, fold_name};
 use domain::ids::{TenantId, WorkflowId};
 use domain::json::{Json, Limits};
@@ -199,8 +200,11 @@ pub async fn under_fence<'k>(
     if head.epoch == known.epoch {
         return Ok(Fenced::Known(&known.rules));
     }
+    // Of these no one plan is good for every tenant.
+    planning::anew(tx).await?;
     let goals = store::live_goals_of(tx, tenant, workflows).await?;
     let directory = directory(store::directory(tx, tenant, &needed(&goals)).await?);
+    planning::once(tx).await?;
     let workflows = compile(tenant, goals, &directory, &head.currency, metrics);
     Ok(Fenced::Read(workflows.into_iter().map(|workflow| (workflow.id, workflow)).collect()))
 }

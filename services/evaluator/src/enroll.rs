@@ -152,7 +152,7 @@ struct Enrolling<'a> {
 }
 
 impl<'a> Enrolling<'a> {
-    /// Reads what it needs to know of the workflow, in one flight.
+    /// Reads what it needs to know of the workflow, in one flight; what follows looks up contacts, and is planned once.
     async fn begin(db: &'a Db, tx: &'a Tx, origin: &'a Origin, workflow: WorkflowId) -> Result<Self, Error> {
         let flight = Box::pin(async {
             futures_util::try_join!(

@@ -5,7 +5,8 @@
 //! seem as good, and it may read all that a tenant has for every contact; a plan that is kept does so until the next ANALYZE. The
 //! statements that look something up for many contacts therefore ask for the order of the index that is meant, which no other index
 //! has: by `ORDER BY contact_id`, and by a range of one contact, since an order by what is equal would mean nothing. [`once`] takes
-//! sorting away, and `OFFSET 0` keeps the look-ups from being joined the other way round.
+//! sorting away, and `OFFSET 0` keeps the look-ups from being joined the other way round. Whoever is active is asked for by `exited_at IS
+//! NULL`: a CHECK makes it the same as `status = 'active'`, and the index of the active has no part in it.
 
 use pg::{Error, Tx};
 
