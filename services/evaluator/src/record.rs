@@ -4,7 +4,8 @@
 use crate::error::Error;
 use crate::judging::{Case, Met};
 use crate::store::achievements::{self, Achievement};
-use crate::store::{actions, judged, planning};
+use crate::store::judged::{self, Locked};
+use crate::store::{actions, planning};
 use domain::contract::{ExitAchievement, Fact, GoalAchieved, WorkflowExitGoal};
 use domain::enrollment::ExitReason;
 use domain::exit::{achievement_id, seconds_to_goal, trigger_event};
@@ -17,7 +18,8 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 /// What is written in one flight, in this order; prepared ahead, as in `judging`.
-const WRITTEN: [&str; 5] = [planning::ANEW, judged::EXIT, actions::CANCEL, planning::KEPT, achievements::INSERT];
+const WRITTEN: [&str; 6] =
+    [planning::PLACED, judged::EXIT, planning::ANEW, actions::CANCEL, planning::KEPT, achievements::INSERT];
 
 /// Writes everything; answers the goal types of what was achieved, and how many enrollments exited.
 pub async fn write(
@@ -41,20 +43,21 @@ pub async fn write(
     if new.is_empty() && exits.is_empty() {
         return Ok((Vec::new(), 0));
     }
-    let ends: Vec<(EnrollmentId, OffsetDateTime)> =
-        exits.iter().map(|(case, exit)| (case.enrollment.id, exit.reached_at)).collect();
-    let ids: Vec<EnrollmentId> = ends.iter().map(|(id, _)| *id).collect();
+    let ends: Vec<(&Locked, OffsetDateTime)> =
+        exits.iter().map(|(case, exit)| (&case.enrollment, exit.reached_at)).collect();
+    let ids: Vec<EnrollmentId> = ends.iter().map(|(enrollment, _)| enrollment.id).collect();
     tx.prepare(&WRITTEN).await?;
     let flight = Box::pin(async {
         futures_util::try_join!(
-            planning::anew(tx),
+            planning::placed(tx),
             judged::exit(tx, tenant, now, &ends),
+            planning::anew(tx),
             actions::cancel(tx, tenant, &ids),
             planning::kept(tx),
             achievements::insert(tx, tenant, &new)
         )
     });
-    let ((), ended, mut cancelled, (), inserted) = flight.await?;
+    let ((), ended, (), mut cancelled, (), inserted) = flight.await?;
     // The rows are locked and were read under the lock, so this cannot differ; if it did, facts would be told that are none.
     if inserted != count(new.len()) || ended != count(ends.len()) {
         return Err(Error::Overtaken);

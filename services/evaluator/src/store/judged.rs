@@ -16,12 +16,14 @@ pub struct Locked {
     pub version: i32,
     pub enrolled_at: OffsetDateTime,
     pub created_at: OffsetDateTime,
+    /// Where the row stands (`ctid`), for as long as it is locked.
+    pub place: String,
 }
 
 /// See [`lock_active`].
-pub const LOCK_ACTIVE: &str = "SELECT l.id, l.workflow_id, l.contact_id, l.version, l.enrolled_at, l.created_at \
+pub const LOCK_ACTIVE: &str = "SELECT l.id, l.workflow_id, l.contact_id, l.version, l.enrolled_at, l.created_at, l.place \
      FROM unnest($2::uuid[], $3::text[]) AS n (workflow_id, contact_id) CROSS JOIN LATERAL ( \
-       SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at \
+       SELECT e.id, e.workflow_id, e.contact_id, e.version, e.enrolled_at, e.created_at, e.ctid::text AS place \
        FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.contact_id >= n.contact_id AND e.contact_id <= n.contact_id \
        AND e.workflow_id = n.workflow_id AND e.exited_at IS NULL ORDER BY e.contact_id FOR UPDATE) AS l";
 
@@ -38,6 +40,7 @@ pub async fn lock_active(tx: &Tx, tenant: &TenantId, pairs: &Pairs<'_>) -> Resul
                 version: row.try_get("version")?,
                 enrolled_at: row.try_get("enrolled_at")?,
                 created_at: row.try_get("created_at")?,
+                place: row.try_get("place")?,
             })
         })
         .collect()
@@ -66,21 +69,23 @@ pub async fn clock(tx: &Tx) -> Result<OffsetDateTime, Error> {
     Ok(tx.query_one(CLOCK, &[]).await?.try_get(0)?)
 }
 
-/// See [`exit`].
+/// See [`exit`]. By place: see `planning::placed`.
 pub const EXIT: &str = "UPDATE evaluator.enrollments e SET status = 'completed_goal', exit_reason = 'goal_achieved', \
      exited_at = $2, goal_reached_at = x.goal_reached_at, version = e.version + 1 \
-     FROM unnest($3::uuid[], $4::timestamptz[]) AS x (id, goal_reached_at) \
-     WHERE e.tenant_id = $1 AND e.id = ANY($3) AND e.id = x.id AND e.exited_at IS NULL";
+     FROM unnest($3::uuid[], $4::text[]::tid[], $5::timestamptz[]) AS x (id, place, goal_reached_at) \
+     WHERE e.tenant_id = $1 AND e.ctid = x.place AND e.id = x.id AND e.exited_at IS NULL";
 
 /// Ends enrollments, locked by this transaction, that reached their goal: each with the time at which it did.
 pub async fn exit(
     tx: &Tx,
     tenant: &TenantId,
     exited_at: OffsetDateTime,
-    exits: &[(EnrollmentId, OffsetDateTime)],
+    exits: &[(&Locked, OffsetDateTime)],
 ) -> Result<u64, Error> {
-    let (ids, reached): (Vec<Uuid>, Vec<OffsetDateTime>) = exits.iter().map(|(id, at)| (id.as_uuid(), *at)).unzip();
-    tx.execute(EXIT, &[&tenant.as_str(), &exited_at, &ids, &reached]).await
+    let ids: Vec<Uuid> = exits.iter().map(|(locked, _)| locked.id.as_uuid()).collect();
+    let places: Vec<&str> = exits.iter().map(|(locked, _)| locked.place.as_str()).collect();
+    let reached: Vec<OffsetDateTime> = exits.iter().map(|(_, reached_at)| *reached_at).collect();
+    tx.execute(EXIT, &[&tenant.as_str(), &exited_at, &ids, &places, &reached]).await
 }
 
 /// Every statement here, for the test that prepares them all.

@@ -12,7 +12,8 @@ use pg::{Error, Tx};
 
 /// See [`anew`].
 pub const ANEW: &str = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), \
-     set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)";
+     set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), \
+     set_config('enable_indexscan', 'on', true), set_config('enable_bitmapscan', 'on', true)";
 
 /// From here to the end of the transaction every statement is planned for what it is given, on the tables as they are.
 pub async fn anew(tx: &Tx) -> Result<(), Error> {
@@ -29,6 +30,16 @@ pub async fn once(tx: &Tx) -> Result<(), Error> {
     tx.query(ONCE, &[]).await.map(drop)
 }
 
+/// See [`placed`].
+pub const PLACED: &str =
+    "SELECT set_config('enable_indexscan', 'off', true), set_config('enable_bitmapscan', 'off', true)";
+
+/// After [`once`], and until [`anew`]: rows are fetched from where they are known to stand. To a small table every other way seems cheaper,
+/// and a plan that is kept would go it when the table is large.
+pub async fn placed(tx: &Tx) -> Result<(), Error> {
+    tx.query(PLACED, &[]).await.map(drop)
+}
+
 /// See [`kept`].
 pub const KEPT: &str = "SELECT set_config('plan_cache_mode', 'auto', true)";
 
@@ -38,4 +49,4 @@ pub async fn kept(tx: &Tx) -> Result<(), Error> {
 }
 
 /// Every statement here, for the test that prepares them all.
-pub const STATEMENTS: [&str; 3] = [ANEW, ONCE, KEPT];
+pub const STATEMENTS: [&str; 4] = [ANEW, ONCE, PLACED, KEPT];
