@@ -20,10 +20,11 @@ test: ## Install what is missing, build, and run every test (CRATE=x: those of o
 	scripts/test build $(CRATE)
 	scripts/test run $(CRATE)
 
-chaos: ## Every fault many times over (RUNS=n, MINUTES=n, FAULT=name, SEED=n), and a table of what came of it
+chaos: ## Every fault many times over (RUNS=n, MINUTES=n, FAULT=name, SEED=n, PREVIOUS=commit), and a table of what came of it
 	scripts/install-packages
 	cargo build --workspace --bin goalpost
-	GOALPOST_CHAOS=sweep RUNS=$(or $(RUNS),5) cargo test -q --workspace --test faults -- --nocapture nothing_is_lost
+	previous=$$(scripts/previous $(PREVIOUS)) && GOALPOST_PREVIOUS=$$previous GOALPOST_CHAOS=sweep RUNS=$(or $(RUNS),5) \
+	    cargo test -q --workspace --test faults -- --nocapture nothing_is_lost
 	test -n "$(FAULT)" || GOALPOST_CHAOS=sweep HISTORIES=100000 cargo test -q --workspace --test model -- --nocapture --test-threads 1
 	test -n "$(FAULT)" || GOALPOST_CHAOS=sweep $(goalpost) dev --servers-only -- cargo test -q --workspace --test shutdown -- --nocapture
 

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use testkit::proxy::{self, Act, Frame, Rule};
 
 use crate::cluster::Cluster;
-use crate::{clock, crash, maintenance, meddler};
+use crate::{clock, crash, maintenance, meddler, versions};
 
 /// How long a stopped broker stays away, a hung one hangs, a blocked one blocks.
 const AWAY: Duration = Duration::from_secs(60);
@@ -54,6 +54,8 @@ pub enum Fault {
     ClocksMoved,
     /// Maintenance takes away what is old.
     Maintained,
+    /// Replicas of the version before beside those of this one: every second of each service, and at the next hit the others.
+    Versions,
 }
 
 /// Where a connection is cut.
@@ -125,7 +127,7 @@ const fn crash(name: &'static str, service: &'static str, act: &'static str, is_
 }
 
 /// All there are; those with more replicas come last, because replicas are only ever added.
-pub const SCENARIOS: [Scenario; 47] = [
+pub const SCENARIOS: [Scenario; 48] = [
     of("none", Fault::None, 0, false),
     of("evaluator killed", Fault::Signal("evaluator", Signal::SIGKILL), 3, true),
     of("evaluator terminated", Fault::Signal("evaluator", Signal::SIGTERM), 2, false),
@@ -165,6 +167,7 @@ pub const SCENARIOS: [Scenario; 47] = [
         ..of("two ingests killed", Fault::Signal("ingest", Signal::SIGKILL), 4, false)
     },
     Scenario { evaluators: 3, ingests: 2, slower: 2, ..of("clocks a day off", Fault::ClocksMoved, 1, false) },
+    Scenario { evaluators: 3, ingests: 2, slower: 6, ..of("version before beside", Fault::Versions, 2, false) },
     cut("ingest: commit answer lost", "ingest", Boundary::CommitAnswer, Act::CutBefore, true),
     cut("ingest: commit lost", "ingest", Boundary::Commit, Act::CutBefore, false),
     cut("ingest: commit answer hangs", "ingest", Boundary::CommitAnswer, Act::Silence, false),
@@ -255,6 +258,7 @@ impl Fault {
             }
             Self::Deadly(act) => deadly(cluster, act).await?,
             Self::ClocksMoved => return clock::move_all(cluster, choice % 2 == 0).await,
+            Self::Versions => return versions::mix(cluster, turn % 2 == 0).await,
             Self::Maintained => return maintenance::maintain(cluster).await,
             Self::BrokerKilled | Self::BrokerStopped | Self::BrokerAway => {
                 cluster.stack.stop_rabbitmq(self != Self::BrokerKilled).await.unwrap();

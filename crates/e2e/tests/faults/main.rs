@@ -18,6 +18,7 @@ mod people;
 mod purchases;
 mod run;
 mod sweep;
+mod versions;
 mod workload;
 
 use sweep::Plan;

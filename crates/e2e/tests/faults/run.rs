@@ -8,7 +8,6 @@ use rand::{RngExt, SeedableRng};
 
 use crate::checker::{Expected, Judgement, judge, snapshot};
 use crate::client::Tenant;
-use crate::clock;
 use crate::cluster::rest::rest;
 use crate::cluster::shadow::Shadow;
 use crate::cluster::{Cluster, connect};
@@ -18,6 +17,7 @@ use crate::meddler::Meddler;
 use crate::people::People;
 use crate::purchases::{Aim, reached};
 use crate::workload::Workload;
+use crate::{clock, versions};
 
 /// Far more than a recovery takes; exact figures are in the table.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
@@ -83,6 +83,9 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     let facts = facts::all(&mut cluster.database().await, &tenant.id).await.unwrap();
     if scenario.fault == Fault::ClocksMoved {
         recoveries.1.extend(clock::put_back(cluster).await.err());
+    }
+    if scenario.fault == Fault::Versions {
+        recoveries.1.extend(versions::put_back(cluster).await.err());
     }
     let expected = Expected {
         tenant: &tenant.id,

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::cluster::Cluster;
-use crate::fault::{SCENARIOS, Scenario};
+use crate::fault::{Fault, SCENARIOS, Scenario};
 use crate::run::{Outcome, Size, run};
+use crate::versions;
 
 /// Of `make test`: a run of each sampled fault takes 8 to 20 s.
 const SAMPLE: Size = Size { customers: 600, over: Duration::from_secs(4) };
@@ -44,7 +45,7 @@ pub struct Table {
 
 impl Plan {
     /// The sample; with `GOALPOST_CHAOS=sweep` everything, or the one fault of `FAULT`. `SEED` makes a run happen again, `RUNS`
-    /// says how often, `MINUTES` for how long at most.
+    /// says how often, `MINUTES` for how long at most. The version before is only run where `GOALPOST_PREVIOUS` names its program.
     pub fn of_environment() -> Self {
         let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let is_sweep = named("GOALPOST_CHAOS").is_some_and(|what| what == "sweep");
@@ -53,7 +54,9 @@ impl Plan {
             Some(fault) => it.name == fault,
             None => is_sweep || it.is_sampled,
         };
-        let scenarios: Vec<Scenario> = SCENARIOS.iter().filter(wanted).copied().collect();
+        let possible =
+            |it: &&Scenario| it.fault != Fault::Versions || fault.is_some() || versions::previous().is_some();
+        let scenarios: Vec<Scenario> = SCENARIOS.iter().filter(wanted).filter(possible).copied().collect();
         assert!(!scenarios.is_empty(), "there is no fault {fault:?}");
         let number = |name: &str| named(name).map(|text| text.parse().unwrap());
         Self {
