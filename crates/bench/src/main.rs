@@ -3,6 +3,7 @@
 
 mod floors;
 mod picture;
+mod processors;
 mod queue;
 mod report;
 mod rows;
@@ -21,6 +22,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use nix::sys::signal::Signal;
 
+use processors::Processors;
 use report::{Report, Row};
 use rows::NAMES;
 use stand::Stand;
@@ -78,7 +80,12 @@ async fn bench(args: &Args) -> anyhow::Result<Report> {
     let all = async {
         for name in NAMES.into_iter().filter(|name| wanted(name)) {
             eprintln!("\n== {name} ({:.0} s since the start)", began.elapsed().as_secs_f64());
-            let row = rows::run(name, &stand, times).await.with_context(|| format!("row {name}"))?;
+            let before = Processors::now();
+            let mut row = rows::run(name, &stand, times).await.with_context(|| format!("row {name}"))?;
+            if let Some(shares) = Processors::now().zip(before).map(|(now, before)| now.since(before)) {
+                row.tell("processors: at work", shares.busy, "%");
+                row.tell("processors: taken by the host", shares.stolen, "%");
+            }
             row.say();
             rows.push(row);
         }
