@@ -82,7 +82,7 @@ async fn bench(args: &Args) -> anyhow::Result<Report> {
             eprintln!("\n== {name} ({:.0} s since the start)", began.elapsed().as_secs_f64());
             let before = Processors::now();
             let mut row = rows::run(name, &stand, times).await.with_context(|| format!("row {name}"))?;
-            if let Some(shares) = Processors::now().zip(before).map(|(now, before)| now.since(before)) {
+            if let Some(shares) = Processors::now().zip(before).and_then(|(now, before)| now.since(before)) {
                 row.tell("processors: at work", shares.busy, "%");
                 row.tell("processors: taken by the host", shares.stolen, "%");
             }

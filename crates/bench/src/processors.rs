@@ -8,6 +8,9 @@ pub struct Processors {
     stolen: u64,
 }
 
+/// Ticks, of 10 ms, of all processors together.
+const FEW: u64 = 100;
+
 /// Shares of all processors, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shares {
@@ -30,11 +33,12 @@ impl Processors {
         Some(Self { all: ticks.iter().sum(), idle: idle + iowait, stolen })
     }
 
-    pub fn since(self, before: Self) -> Shares {
+    /// None for what took no time: a few ticks say nothing.
+    pub fn since(self, before: Self) -> Option<Shares> {
         let [all, idle, stolen] = [self.all - before.all, self.idle - before.idle, self.stolen - before.stolen];
         #[expect(clippy::cast_precision_loss, reason = "shares for people")]
-        let share = |ticks: u64| 100.0 * ticks as f64 / all.max(1) as f64;
-        Shares { busy: share(all - idle - stolen), stolen: share(stolen) }
+        let share = |ticks: u64| 100.0 * ticks as f64 / all as f64;
+        (all >= FEW).then(|| Shares { busy: share(all - idle - stolen), stolen: share(stolen) })
     }
 }
 
@@ -48,8 +52,8 @@ mod tests {
         let parse = |text| Processors::parse(text).unwrap();
         let before = parse("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 2 3\n");
         let after = parse("cpu  140 0 60 830 30 0 10 30 9 0\n");
-        assert_eq!(after.since(before), Shares { busy: 50.0, stolen: 10.0 });
-        assert_eq!(before.since(before), Shares { busy: 0.0, stolen: 0.0 });
+        assert_eq!(after.since(before), Some(Shares { busy: 50.0, stolen: 10.0 }));
+        assert_eq!(before.since(before), None);
         assert_eq!(Processors::parse("cpu  1 2 3\n"), None);
         assert_eq!(Processors::parse(""), None);
     }

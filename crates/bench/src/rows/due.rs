@@ -26,6 +26,7 @@ use crate::stand::Stand;
 use crate::store;
 
 const DUE_PER_SECOND: f64 = 1_000.0;
+const LONGEST: Duration = Duration::from_secs(10);
 /// Held back by paused workflows, in all tenants together.
 const HELD: u64 = 100_000;
 /// From the last that comes due to the last that is heard of, at the most.
@@ -37,6 +38,7 @@ pub async fn due(stand: &Stand, times: Times) -> anyhow::Result<Row> {
         "due",
         "1,000 actions come due a second, beside 100,000 that paused workflows hold back; from the time of an action to the receipt of workflow.action.due",
     );
+    let times = Times { load: times.load.min(LONGEST), ..times };
     for tenants in TENANTS {
         // One workflow of ten is paused.
         let count = Shape::enough(DUE_PER_SECOND * times.load.as_secs_f64() / 0.9) / tenants;

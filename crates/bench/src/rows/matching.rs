@@ -14,7 +14,7 @@ const EVENTS: usize = 50_000;
 
 /// At each number of goals.
 pub async fn matching(times: Times) -> anyhow::Result<Row> {
-    let lasts = (times.load / 8).max(Duration::from_millis(250));
+    let lasts = (times.load / 40).max(Duration::from_millis(250));
     let rates = tokio::task::spawn_blocking(move || SIZES.map(|goals| rates(goals, lasts))).await?;
     let mut row = Row::new(
         "matching",
