@@ -231,8 +231,8 @@ async fn an_enrollment_is_locked_as_whoever_held_it_has_left_it() {
     assert_eq!(locked, [("c-1".to_owned(), 1), ("c-2".to_owned(), 7)]);
     let moved = rows.iter().map(|row| row.get::<_, String>("place")).collect::<Vec<_>>();
     let ids = rows.iter().map(|row| row.get::<_, uuid::Uuid>("id")).collect::<Vec<_>>();
-    let now = vec![time::OffsetDateTime::now_utc(); 2];
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&"demo", &now[0], &ids, &moved, &now];
+    let times = rows.iter().map(|row| row.get::<_, time::OffsetDateTime>("enrolled_at")).collect::<Vec<_>>();
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&"demo", &times[0], &ids, &moved, &times];
     assert_eq!(service.execute(judged::EXIT, &params).await.unwrap(), 2);
 }
 
