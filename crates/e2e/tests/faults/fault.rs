@@ -258,7 +258,7 @@ impl Fault {
             }
             Self::Deadly(act) => deadly(cluster, act).await?,
             Self::ClocksMoved => return clock::move_all(cluster, choice % 2 == 0).await,
-            Self::Versions => return versions::mix(cluster, turn % 2 == 0).await,
+            Self::Versions => return versions::mix(cluster, turn.is_multiple_of(2)).await,
             Self::Maintained => return maintenance::maintain(cluster).await,
             Self::BrokerKilled | Self::BrokerStopped | Self::BrokerAway => {
                 cluster.stack.stop_rabbitmq(self != Self::BrokerKilled).await.unwrap();

@@ -21,7 +21,7 @@ pub async fn mix(cluster: &Cluster, first: bool) -> Result<Instant, String> {
     let previous = previous().ok_or("GOALPOST_PREVIOUS names no program")?;
     for (number, replica) in numbered(cluster) {
         let environment = cluster.environment(&replica.name);
-        if (number % 2 == 0) == first {
+        if number.is_multiple_of(2) == first {
             std::fs::write(&environment, format!("set -- '{}' \"$2\" \"$3\"\n", previous.display())).unwrap();
             start_as(cluster, replica, &previous).await?;
         } else if std::fs::remove_file(&environment).is_ok() {
