@@ -7,6 +7,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -328,20 +330,24 @@ async fn of_a_start_and_an_end_at_once_the_start_is_first_or_refused() {
     println!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let workflow = world.listening(goal("tag_added", json!({ "tag_name": "vip" }))).await;
-    let rounds: Vec<(usize, u64)> = (0..ROUNDS).map(|round| (round, rng.random_range(0..60))).collect();
-    let raced = rounds.into_iter().map(|(round, late_ms)| {
-        let world = &world;
+    let rounds: Vec<(usize, i64)> = (0..ROUNDS).map(|round| (round, rng.random_range(-8..=8))).collect();
+    // How much later than the end the start sets out; it follows what comes first, so that on every
+    // machine both do: a request and an event take how long they take there.
+    let late = [AtomicI64::new(0), AtomicI64::new(0)];
+    let raced = rounds.into_iter().map(|(round, aside_ms)| {
+        let (world, late) = (&world, &late[round % 2]);
         async move {
             let contact = format!("c-{round}");
             let enrollment = world.enroll(workflow, &contact).await;
             let action = world.action(&enrollment, "send_email", LONG_AGO).await;
+            let late_ms = late.load(Relaxed) + aside_ms;
+            let after = |ms: i64| tokio::time::sleep(Duration::from_millis(ms.max(0).unsigned_abs()));
             let start = async {
-                // An event takes longer than a request.
-                let late_ms = if round % 2 == 0 { late_ms } else { late_ms / 12 };
-                tokio::time::sleep(Duration::from_millis(late_ms)).await;
+                after(late_ms).await;
                 world.post(&format!("/actions/{}/start", action["id"].as_str().unwrap()), json!({})).await
             };
             let leave = async {
+                after(-late_ms).await;
                 if round % 2 == 0 {
                     world.happen(&[tag(&contact, "vip")]).await;
                 } else {
@@ -352,6 +358,7 @@ async fn of_a_start_and_an_end_at_once_the_start_is_first_or_refused() {
             };
             let ((status, answer), ()) = tokio::join!(start, leave);
             assert!(status == 200 || answer["code"] == "enrollment_exited", "{status} {answer}");
+            late.fetch_add(if status == 200 { 2 } else { -2 }, Relaxed);
             world.ended(&enrollment).await;
             (action["id"].as_str().unwrap().parse::<Uuid>().unwrap(), status == 200)
         }
