@@ -130,11 +130,11 @@ impl App {
         let all_stored = CancellationToken::new();
         let relay = Relay::run(self.db.outbox(), self.bus.publisher(), all_stored.clone());
         self.tasks.spawn_last("committers", async move {
+            // However they end, by a panic too: the relay waits for nobody who is gone.
+            let _all_stored = all_stored.drop_guard();
             let run = |_| committer.clone().run(flushing.clone());
             let committers = join_all((0..limits.committers.max(1)).map(run));
             self.gate.once_open(committers).await;
-            // Only now the outbox has all that it will have.
-            all_stored.cancel();
         });
         self.tasks.spawn_last("relay", relay);
     }

@@ -83,8 +83,18 @@ pub async fn provoke(cluster: &Cluster, name: &str, point: &str, hit: usize, act
 
 /// How often a crash point has acted in a replica.
 fn acted(cluster: &Cluster, name: &str) -> usize {
+    said(cluster, name, "crash point ")
+}
+
+/// How often a replica has ended with a part of it still running, after all the time that the part had. A panic of one part is
+/// no reason: the others have their servers and need nothing of it.
+pub fn overdue(cluster: &Cluster) -> usize {
+    cluster.replicas.iter().map(|replica| said(cluster, &replica.name, "not finished in time")).sum()
+}
+
+fn said(cluster: &Cluster, name: &str, text: &str) -> usize {
     let log = std::fs::read(cluster.stack.log(name)).unwrap_or_default();
-    String::from_utf8_lossy(&log).matches("crash point ").count()
+    String::from_utf8_lossy(&log).matches(text).count()
 }
 
 /// Whoever handles this text does what `act` says, in every life of the replicas of a service; or no more.

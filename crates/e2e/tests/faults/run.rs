@@ -17,7 +17,7 @@ use crate::meddler::Meddler;
 use crate::people::People;
 use crate::purchases::{Aim, reached};
 use crate::workload::Workload;
-use crate::{clock, versions};
+use crate::{clock, crash, versions};
 
 /// Far more than a recovery takes; exact figures are in the table.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
@@ -51,6 +51,7 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     let workload = Workload::plan(size.customers, size.over * scenario.slower, seed);
     let mut tenant = Tenant::make(cluster).await;
     tenant.panics = matches!(scenario.fault, Fault::Crash(_, "panic"));
+    let overdue = crash::overdue(cluster);
     let shadow = Shadow::bind(&cluster.http, cluster.management_url(), &format!("shadow.{}", tenant.id)).await;
     let known_letters = facts::all(&mut cluster.database().await, &tenant.id).await.unwrap().dead_letters.len();
     workload.prepare(&tenant).await;
@@ -100,9 +101,10 @@ pub async fn run(cluster: &mut Cluster, scenario: &Scenario, size: Size, seed: u
     judgement.wrong.extend(wrong.take());
     judgement.wrong.extend(known.judge(people.tenant(), &cluster.database().await).await.unwrap());
     judgement.wrong.extend(meddled.wrong(&facts.dead_letters[known_letters.min(facts.dead_letters.len())..]));
-    if !recoveries.1.is_empty() {
-        judgement.wrong.extend(recoveries.1);
+    if tenant.panics && crash::overdue(cluster) > overdue {
+        judgement.wrong.push("a process did not end by itself after a panic".to_owned());
     }
+    judgement.wrong.extend(recoveries.1);
     let again: u64 = cluster.redeliveries().await.iter().map(|(name, now)| since(now, redelivered.get(name))).sum();
     let seen = again + (judgement.recovered + judgement.repeats) as u64 + meddled.copies;
     Outcome { judgement, redeliveries: seen, recoveries: recoveries.0, snapshots, took: begin.elapsed() }
