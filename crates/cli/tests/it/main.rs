@@ -10,5 +10,6 @@ mod goalpost;
 mod load;
 mod openapi;
 mod operator;
+mod readers;
 mod servers_only;
 mod stack;

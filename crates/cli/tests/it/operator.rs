@@ -1,4 +1,4 @@
-//! The operator's commands on a database: migrate, maintain, tenant, token, key.
+//! The operator's commands on a database: migrate, maintain, tenant, token, key. Readers are in `readers.rs`.
 
 use std::process::Command;
 
@@ -119,92 +119,6 @@ async fn operators_keys_belong_to_the_installation() {
     assert!(run(&["key", "revoke", "nothing"]).err.contains("goalpost key list --operator"));
     assert_eq!(goalpost(&url, &["key", "create"]).code, 2, "whose key must be said");
     assert_eq!(run(&["key", "create", "--role", "admin"]).code, 2, "an operator has no other role");
-}
-
-/// Makes tenants with a workflow each, of the same name.
-async fn with_workflows(database: &Database, tenants: &[&str]) {
-    const WORKFLOW: &str = "INSERT INTO goals.workflows (tenant_id, id, name, created_by) \
-         VALUES ($1, gen_random_uuid(), $1, 'test')";
-    let superuser = database.superuser().await.unwrap();
-    for tenant in tenants {
-        let create = ["tenant", "create", tenant, "--json"];
-        goalpost(&database.superuser_url(), &create).json();
-        superuser.execute(WORKFLOW, &[tenant]).await.unwrap();
-    }
-}
-
-/// A tenant of this test alone: its reader's login belongs to the server.
-fn own_tenant() -> String {
-    format!("mine-{}", uuid::Uuid::now_v7().simple())
-}
-
-async fn workflow_names(reader: &Client) -> Vec<String> {
-    let names = "SELECT workflow_name FROM reporting.goal_conversions";
-    let rows = reader.query(names, &[]).await.unwrap();
-    rows.iter().map(|row| row.get(0)).collect()
-}
-
-async fn drop_role(superuser: &Client, login: &str) {
-    superuser.execute(&format!("DROP ROLE {login}"), &[]).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_reader_sees_one_tenant_and_writes_nothing() {
-    let database = Database::create().await.unwrap();
-    let tenant = own_tenant();
-    with_workflows(&database, &[&tenant, "other"]).await;
-    let made = goalpost(&database.superuser_url(), &["tenant", "add-reader", &tenant, "--json"]).json();
-
-    let reader = connect(made["url"].as_str().unwrap()).await;
-    assert_eq!(workflow_names(&reader).await, [tenant.as_str()]);
-    reader.execute("SET app.tenant_id = 'other'", &[]).await.unwrap();
-    assert_eq!(workflow_names(&reader).await, [tenant.as_str()], "whatever it SETs");
-
-    reader.execute("SET default_transaction_read_only = off", &[]).await.unwrap();
-    for forbidden in [
-        "SELECT 1 FROM platform.tenants",
-        "SELECT 1 FROM goals.workflows",
-        "SELECT 1 FROM reporting.readers",
-        "INSERT INTO reporting.readers (tenant_id, role_name) VALUES ('other', current_user)",
-        "CREATE TABLE reporting.mine (x int)",
-        "SET ROLE goalpost_reporting",
-        "SET ROLE goalpost_owner",
-    ] {
-        let refused = reader.execute(forbidden, &[]).await.unwrap_err();
-        assert_eq!(refused.code().unwrap().code(), "42501", "{forbidden}: {refused}");
-    }
-    drop(reader);
-    drop_role(&database.superuser().await.unwrap(), made["login"].as_str().unwrap()).await;
-}
-
-#[tokio::test]
-async fn a_reader_is_bounded_and_made_once_by_a_superuser() {
-    let database = Database::create().await.unwrap();
-    let (url, tenant) = (database.superuser_url(), own_tenant());
-    let bounds = ["--connections", "2", "--statement-timeout-seconds", "7", "--json"];
-    let add = [&["tenant", "add-reader", &tenant][..], &bounds].concat();
-    let unknown = goalpost(&url, &add);
-    assert!(unknown.err.contains("goalpost tenant create"), "{}", unknown.err);
-    with_workflows(&database, &[&tenant]).await;
-    let powerless = goalpost(&database.url("goalpost_goals_system"), &add);
-    assert!(powerless.err.contains("superuser"), "{}", powerless.err);
-
-    let made = goalpost(&url, &add).json();
-    let login = made["login"].as_str().unwrap();
-    assert_eq!(login, format!("reader_{}", tenant.replace('-', "_")));
-    let again = goalpost(&url, &add);
-    assert!(again.err.contains("--login"), "{}", again.err);
-    let reader = connect(made["url"].as_str().unwrap()).await;
-    for (setting, value) in [("statement_timeout", "7s"), ("default_transaction_read_only", "on")] {
-        let row = reader.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
-        assert_eq!(row.get::<_, String>(0), value, "{setting}");
-    }
-    let superuser = database.superuser().await.unwrap();
-    let limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = $1";
-    let limit = superuser.query_one(limit, &[&login]).await.unwrap();
-    assert_eq!(limit.get::<_, i32>(0), 2);
-    drop(reader);
-    drop_role(&superuser, login).await;
 }
 
 #[test]
