@@ -3,9 +3,9 @@
 
 use crate::{Db, Error, Scope, Tx};
 use domain::credential::{KeyStore, StoredKey, TenantStore};
-use domain::ids::TenantId;
+use domain::ids::{ContactId, TenantId};
 use domain::outbox::{BoxError, BoxFuture};
-use domain::privacy::Salt;
+use domain::privacy::{Salt, tells_a_person};
 use tokio_postgres::Row;
 
 /// A live write token and what ingest needs to know of its tenant.
@@ -130,6 +130,21 @@ pub const ID_SALT: &str = "SELECT s.id_salt FROM platform.v_id_salts_v1 s WHERE 
 pub async fn id_salt(tx: &Tx, tenant: &TenantId) -> Result<Salt, Error> {
     let row = tx.query_one(ID_SALT, &[&tenant.as_str()]).await?;
     Salt::new(row.try_get(0)?).ok_or_else(|| Error::Decode("the length of an id_salt".to_owned()))
+}
+
+/// The contact under which rows are: one whose id tells the person has a pseudonym, the same that ingest gives it. The salt is read
+/// only for such; in a transaction of the tenant.
+pub async fn stored_contact(
+    tx: &Tx,
+    tenant: &TenantId,
+    contact: Option<&ContactId>,
+) -> Result<Option<ContactId>, Error> {
+    match contact {
+        Some(contact) if tells_a_person(contact.as_str()) => {
+            Ok(Some(id_salt(tx, tenant).await?.contact_id(contact).into_owned()))
+        }
+        contact => Ok(contact.cloned()),
+    }
 }
 
 fn intake(row: &Row) -> Result<TenantIntake, Error> {

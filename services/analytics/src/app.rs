@@ -18,6 +18,7 @@ pub async fn start(context: Context<Settings>) -> anyhow::Result<()> {
     let answers = Answers {
         statistics: Data::new(Kept::new(db.clone(), entries, kept)),
         rankings: Data::new(Kept::new(db.clone(), entries, kept)),
+        db: Data::new(db.clone()),
     };
 
     let gate = Gate::new(&shutdown);

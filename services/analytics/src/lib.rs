@@ -3,11 +3,12 @@
 mod api;
 mod app;
 mod error;
+mod feed;
 mod kept;
 mod ranking;
 mod settings;
 mod statistics;
-mod store;
+pub mod store;
 
 pub use api::operations;
 pub use app::start;

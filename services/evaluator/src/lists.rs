@@ -1,13 +1,13 @@
 //! What the API reads: lists and single enrollments, each in one transaction. An unknown workflow or enrollment is not an
 //! empty list.
 
-use crate::contacts;
 use crate::error::Error;
 use crate::store::achievements::{self, Achievement};
 use crate::store::actions::{self, Action};
 use crate::store::enrollments::{self, Enrollment};
 use crate::store::workflows;
 use domain::ids::{EnrollmentId, TenantId};
+use pg::credentials::stored_contact;
 use pg::{Db, Scope};
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -20,7 +20,7 @@ pub async fn enrollments(db: &Db, tenant: TenantId, listing: enrollments::Listin
         let (tenant, listing) = (tenant.clone(), Arc::clone(&listing));
         Box::pin(async move {
             workflows::find(tx, &tenant, listing.workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
-            let contact_id = contacts::narrowed(tx, &tenant, listing.contact_id.as_ref()).await?;
+            let contact_id = stored_contact(tx, &tenant, listing.contact_id.as_ref()).await?;
             Ok(enrollments::list(tx, &tenant, &enrollments::Listing { contact_id, ..(*listing).clone() }).await?)
         })
     })
@@ -51,7 +51,7 @@ pub async fn achievements(
         let (tenant, listing) = (tenant.clone(), Arc::clone(&listing));
         Box::pin(async move {
             workflows::find(tx, &tenant, listing.workflow_id).await?.ok_or(Error::WorkflowNotFound)?;
-            let contact_id = contacts::narrowed(tx, &tenant, listing.contact_id.as_ref()).await?;
+            let contact_id = stored_contact(tx, &tenant, listing.contact_id.as_ref()).await?;
             Ok(achievements::list(tx, &tenant, &achievements::Listing { contact_id, ..(*listing).clone() }).await?)
         })
     })

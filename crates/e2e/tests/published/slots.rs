@@ -14,7 +14,7 @@ const IN_PATHS: [&str; 9] =
 const IN_QUERIES: [(&str, &str); 4] =
     [("contact_id", "contact"), ("object_id", "workflows"), ("tenant_id", "tenants"), ("cursor", "cursor")];
 /// Those that are none.
-const NO_IDS: [&str; 16] = [
+const NO_IDS: [&str; 17] = [
     "limit",
     "status",
     "from",
@@ -31,6 +31,7 @@ const NO_IDS: [&str; 16] = [
     "code",
     "payload",
     "builtin",
+    "event_name",
 ];
 
 /// Ids by what they are of.

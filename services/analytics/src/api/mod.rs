@@ -1,5 +1,6 @@
 //! The route table.
 
+pub mod feed;
 pub mod ranking;
 pub mod statistics;
 
@@ -8,6 +9,7 @@ use crate::ranking::OfTenant;
 use crate::statistics::OfWorkflow;
 use actix_web::web::Data;
 use actix_web::web::ServiceConfig;
+use pg::Db;
 use web::Identity;
 use web::openapi::{About, Api};
 
@@ -16,18 +18,19 @@ use web::openapi::{About, Api};
 pub struct Answers {
     pub statistics: Data<Kept<OfWorkflow>>,
     pub rankings: Data<Kept<OfTenant>>,
+    pub db: Data<Db>,
 }
 
 const ABOUT: About = About {
     title: "Goalpost: analytics",
-    description: "How often and how fast the goals of workflows are reached. A caller is judged before anything else of a \
+    description: "How often and how fast the goals of workflows are reached, and what happened lately. A caller is judged before anything else of a \
         request is looked at; another tenant's workflow answers as one that is not there.",
-    tags: &[("statistics", "Conversions, and the time they took.")],
+    tags: &[("statistics", "Conversions, and the time they took."), ("events", "What is stored.")],
 };
 
 /// Every operation of this service.
 pub fn operations() -> Api {
-    Api::new(ABOUT, vec![statistics::operation(), ranking::operation()])
+    Api::new(ABOUT, vec![statistics::operation(), ranking::operation(), feed::operation()])
 }
 
 /// Puts the routes in place, and what their handlers work with.
@@ -35,6 +38,7 @@ pub fn routes(config: &mut ServiceConfig, operations: &Api, answers: &Answers, i
     config
         .app_data(answers.statistics.clone())
         .app_data(answers.rankings.clone())
+        .app_data(answers.db.clone())
         .app_data(Data::new(identity.clone()));
     operations.register(config);
 }

@@ -54,6 +54,12 @@ impl Service {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
+    /// An answer as it is written.
+    pub async fn text(&self, path: &str) -> String {
+        let request = reqwest::Client::new().get(format!("{}{path}", self.url)).bearer_auth(&self.tenant.viewer_key);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     pub async fn stats(&self, workflow: Uuid, query: &str) -> Value {
         let path = format!("/api/v1/workflows/{workflow}/goals/stats?{query}");
         let (status, body) = self.get(&path, &self.tenant.viewer_key).await;

@@ -1,4 +1,4 @@
-//! What can be looked up: listeners, statistics, the audit log.
+//! What can be looked up: listeners, statistics, events, the audit log.
 
 use cucumber::{then, when};
 use reqwest::Method;
@@ -39,6 +39,12 @@ async fn statistics_say(world: &mut World, expected: String) {
 #[then(regex = r"^the statistics of (\S+) say (\{.*\})$")]
 async fn statistics_of_say(world: &mut World, query: String, expected: String) {
     says("the statistics", &count(world, &format!("fresh=true&{query}")).await, &expected);
+}
+
+#[then(regex = r"^the feed(?: of (\S+))? shows (\[.*\])$")]
+async fn feed_shows(world: &mut World, query: String, expected: String) {
+    let feed = world.read("analytics", &format!("/api/v1/analytics/feed?{query}")).await;
+    says("the feed", &feed["items"], &expected);
 }
 
 /// Kept from here on: whoever does not ask for fresh ones gets the same again.
