@@ -166,6 +166,20 @@ impl Cluster {
         self.flag(name).with_extension("env")
     }
 
+    /// Takes the further environment from every replica that has any; `start_again` starts such a one without.
+    pub async fn take_environments(
+        &self,
+        start_again: impl AsyncFn(&Replica) -> Result<(), String>,
+    ) -> Result<(), String> {
+        for replica in &self.replicas {
+            if std::fs::remove_file(self.environment(&replica.name)).is_ok() {
+                start_again(replica).await?;
+            }
+        }
+        self.ready().await;
+        Ok(())
+    }
+
     /// What stands between a replica and its servers.
     pub fn proxies(&self, name: &str) -> Option<&Proxies> {
         self.proxies.as_ref()?.get(name)

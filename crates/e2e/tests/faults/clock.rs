@@ -43,14 +43,11 @@ pub async fn move_all(cluster: &Cluster, first_is_ahead: bool) -> Result<Instant
 
 /// Starts every replica whose clock was moved again, without.
 pub async fn put_back(cluster: &Cluster) -> Result<(), String> {
-    for replica in &cluster.replicas {
-        if std::fs::remove_file(cluster.environment(&replica.name)).is_ok() {
-            cluster.signal(&replica.name, Signal::SIGTERM).await;
-            shows(cluster, replica, 0).await?;
-        }
-    }
-    cluster.ready().await;
-    Ok(())
+    let start_again = async |replica: &Replica| {
+        cluster.signal(&replica.name, Signal::SIGTERM).await;
+        shows(cluster, replica, 0).await
+    };
+    cluster.take_environments(start_again).await
 }
 
 /// Waits until a replica answers, and by a clock that is off by this much.

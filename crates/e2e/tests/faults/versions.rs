@@ -34,13 +34,7 @@ pub async fn mix(cluster: &Cluster, first: bool) -> Result<Instant, String> {
 
 /// All are of this version again.
 pub async fn put_back(cluster: &Cluster) -> Result<(), String> {
-    for replica in &cluster.replicas {
-        if std::fs::remove_file(cluster.environment(&replica.name)).is_ok() {
-            start_as(cluster, replica, &program()).await?;
-        }
-    }
-    cluster.ready().await;
-    Ok(())
+    cluster.take_environments(async |replica: &Replica| start_as(cluster, replica, &program()).await).await
 }
 
 /// Each replica, and its place among those of its service.

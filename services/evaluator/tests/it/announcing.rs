@@ -320,6 +320,19 @@ async fn every_tenant_is_told_its_own() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_to_announce_none_does_all_else() {
+    let world = World::with(|settings| settings.announcing.poll_ms = 0).await;
+    let workflow = world.listening(goal("tag_added", json!({ "tag_name": "vip" }))).await;
+    let enrollment = world.enroll(workflow, "c-1").await;
+    let action = world.action(&enrollment, "send_email", LONG_AGO).await;
+    world.happen(&[tag("c-1", "vip")]).await;
+    world.ended(&enrollment).await;
+    let announced = "SELECT announced_at IS NOT NULL FROM evaluator.scheduled_actions WHERE id::text = $1";
+    assert!(!world.value::<bool>(announced, &[&action["id"].as_str()]).await);
+    world.stop().await;
+}
+
 /// Half of them leave by an event, half are ended; what came first is read from the database alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_start_and_an_end_at_once_the_start_is_first_or_refused() {

@@ -1,18 +1,19 @@
 //! A service with a database and a vhost of its own, and what tests do to it.
 
+mod configuration;
+mod events;
+
+pub use configuration::{Goal, begin_status, goal};
+pub use events::{Event, event, purchase, tag};
+
 use bus::{Bus, Message, Subscription};
-use domain::contract::{EventStored, EventsStored, exchange};
-use domain::goal::{Criteria, GoalType};
-use domain::ids::TenantId;
-use domain::json::{Json, Limits};
-use domain::outbox::{NewMessage, OutboxMessage, Publish};
-use domain::workflow::lock_key;
+use domain::contract::exchange;
+use domain::outbox::Publish;
 use goalpost_evaluator::{DEFAULTS, Settings, start};
 use reqwest::Method;
 use runtime::settings::{Environment, load};
 use runtime::{Context, Running};
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{Database, Seeded, Vhost};
@@ -34,72 +35,6 @@ pub struct World {
     pub vhost: Vhost,
     publisher: Arc<dyn Publish>,
     running: Running,
-}
-
-/// A goal as a test wants it.
-pub struct Goal {
-    pub goal_type: String,
-    pub criteria: Value,
-    pub position: i16,
-    pub within_seconds: Option<i64>,
-    pub on_enroll: &'static str,
-    /// Added to the time at which it is made; none: every stored event counts.
-    pub effective_after_seconds: Option<i64>,
-}
-
-/// A goal that listens from the moment it is made.
-pub fn goal(goal_type: &str, criteria: Value) -> Goal {
-    Goal {
-        goal_type: goal_type.to_owned(),
-        criteria,
-        position: 1,
-        within_seconds: None,
-        on_enroll: "ignore",
-        effective_after_seconds: Some(0),
-    }
-}
-
-/// An event as a test wants it.
-#[derive(Clone, Debug)]
-pub struct Event {
-    pub id: Uuid,
-    pub name: String,
-    pub contact: Option<String>,
-    /// Text, so that numbers stay as they are written.
-    pub properties: String,
-    /// Added to the database clock.
-    pub time_seconds: f64,
-    pub received_seconds: f64,
-    pub traceparent: Option<String>,
-}
-
-/// An event that happens now.
-pub fn event(contact: &str, name: &str, properties: impl ToString) -> Event {
-    Event {
-        id: Uuid::now_v7(),
-        name: name.to_owned(),
-        contact: Some(contact.to_owned()),
-        properties: properties.to_string(),
-        time_seconds: 0.0,
-        received_seconds: 0.0,
-        traceparent: None,
-    }
-}
-
-pub fn tag(contact: &str, name: &str) -> Event {
-    event(contact, "contact.tag.added", json!({ "tag_name": name }))
-}
-
-pub fn purchase(contact: &str, amount: &str) -> Event {
-    event(contact, "payment.completed", format!(r#"{{"amount":{amount}}}"#))
-}
-
-impl Event {
-    /// The same event, so many seconds later (or earlier).
-    pub fn at(mut self, seconds: f64) -> Self {
-        self.time_seconds = seconds;
-        self
-    }
 }
 
 impl World {
@@ -192,172 +127,6 @@ impl World {
         enrollment
     }
 
-    // ---- configuration, as the goals service writes it
-
-    pub async fn workflow(&self, status: &str, logic: Value) -> Uuid {
-        self.workflow_of("demo", status, logic).await
-    }
-
-    pub async fn workflow_of(&self, tenant: &str, status: &str, logic: Value) -> Uuid {
-        let id = Uuid::now_v7();
-        let insert = "INSERT INTO goals.workflows (tenant_id, id, name, status, goal_logic, created_by) VALUES ($1, $2, 'w', $3, $4, 'test')";
-        self.sql.execute(insert, &[&tenant, &id, &status, &logic]).await.unwrap();
-        self.raise_epoch(tenant).await;
-        id
-    }
-
-    /// An active workflow with the logic `any` and one goal.
-    pub async fn listening(&self, goal: Goal) -> Uuid {
-        let workflow = self.workflow("active", json!("any")).await;
-        self.add_goal(workflow, goal).await;
-        workflow
-    }
-
-    pub async fn add_goal(&self, workflow: Uuid, goal: Goal) -> Uuid {
-        let id = Uuid::now_v7();
-        let goal_type: GoalType = goal.goal_type.parse().unwrap();
-        let criteria = goal.criteria.to_string();
-        let parsed = Criteria::parse(goal_type, &Json::parse(&criteria, &Limits::CRITERIA).unwrap()).unwrap();
-        let insert = "INSERT INTO goals.goals (tenant_id, id, workflow_id, goal_type, event_name, criteria, criteria_hash, within_seconds, \
-                      on_enroll, position, effective_from, created_by) \
-                      SELECT w.tenant_id, $1, w.id, $3, $4, $5::text::jsonb, uuid_send($1), $6, $7, $8, \
-                      clock_timestamp() + $9::float8 * interval '1 s', 'test' FROM goals.workflows w WHERE w.id = $2";
-        let effective = goal.effective_after_seconds.map(|seconds| f64::from(i32::try_from(seconds).unwrap()));
-        let binds: [&(dyn ToSql + Sync); 9] = [
-            &id,
-            &workflow,
-            &goal.goal_type,
-            &parsed.event_name(),
-            &criteria,
-            &goal.within_seconds,
-            &goal.on_enroll,
-            &goal.position,
-            &effective,
-        ];
-        assert_eq!(self.sql.execute(insert, &binds).await.unwrap(), 1);
-        self.raise_epoch_of_workflow(workflow).await;
-        id
-    }
-
-    pub async fn put_tag(&self, id: &str, name: &str) {
-        let insert = "INSERT INTO goals.directory (tenant_id, kind, ref_id, name, name_folded) VALUES ('demo', 'tag', $1, $2, $3)";
-        self.sql.execute(insert, &[&id, &name, &domain::goal::fold_name(name)]).await.unwrap();
-        self.raise_epoch("demo").await;
-    }
-
-    pub async fn put_stage(&self, id: &str, pipeline: &str, position: i32) {
-        let insert = "INSERT INTO goals.directory (tenant_id, kind, ref_id, name, pipeline_id, position) VALUES ('demo', 'stage', $1, $1, $2, $3)";
-        self.sql.execute(insert, &[&id, &pipeline, &position]).await.unwrap();
-        self.raise_epoch("demo").await;
-    }
-
-    pub async fn change_workflow(&self, workflow: Uuid, change: &str) {
-        self.sql.execute(&format!("UPDATE goals.workflows SET {change} WHERE id = $1"), &[&workflow]).await.unwrap();
-        self.raise_epoch_of_workflow(workflow).await;
-    }
-
-    pub async fn change_goal(&self, goal: Uuid, change: &str) {
-        self.sql.execute(&format!("UPDATE goals.goals SET {change} WHERE id = $1"), &[&goal]).await.unwrap();
-        self.raise_epoch("demo").await;
-    }
-
-    async fn raise_epoch(&self, tenant: &str) {
-        self.sql.execute(RAISE_EPOCH, &[&tenant]).await.unwrap();
-    }
-
-    async fn raise_epoch_of_workflow(&self, workflow: Uuid) {
-        let sql = "UPDATE goals.epochs SET epoch = epoch + 1 WHERE tenant_id = (SELECT tenant_id FROM goals.workflows WHERE id = $1)";
-        self.sql.execute(sql, &[&workflow]).await.unwrap();
-    }
-
-    // ---- events, as ingest stores and tells them
-
-    /// Stores events and tells them, in one chunk.
-    pub async fn happen(&self, events: &[Event]) {
-        self.happen_to("demo", events).await;
-    }
-
-    pub async fn happen_to(&self, tenant: &str, events: &[Event]) {
-        let chunk = self.store(tenant, events).await;
-        self.tell(chunk).await;
-    }
-
-    /// Stores events; the chunk that tells of them.
-    pub async fn store(&self, tenant: &str, events: &[Event]) -> EventsStored<'static> {
-        let insert = "INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, time_clamped, tenant_id, event_name, \
-                      contact_id, properties) SELECT clock_timestamp() + $1::float8 * interval '1 s', t.at, t.at, $3, false, $4, $5, $6, \
-                      $7::text::jsonb FROM (SELECT clock_timestamp() + $2::float8 * interval '1 s' AS at) AS t \
-                      RETURNING event_time, received_at";
-        let mut stored = Vec::new();
-        for event in events {
-            let binds: [&(dyn ToSql + Sync); 7] = [
-                &event.received_seconds,
-                &event.time_seconds,
-                &event.id,
-                &tenant,
-                &event.name,
-                &event.contact,
-                &event.properties,
-            ];
-            let row = self.sql.query_one(insert, &binds).await.unwrap();
-            stored.push(EventStored {
-                event_id: event.id.into(),
-                event_name: event.name.clone().into(),
-                event_time: row.get(0),
-                received_at: row.get(1),
-                project_id: None,
-                contact_id: event.contact.as_ref().map(|contact| Cow::Owned(contact.parse().unwrap())),
-                user_id: None,
-                session_id: None,
-                properties: Cow::Owned(Json::parse(&event.properties, &Limits::WIRE).unwrap()),
-                traceparent: event.traceparent.clone().map(Cow::Owned),
-            });
-        }
-        EventsStored { version: Default::default(), tenant_id: TenantId::parse(tenant).unwrap(), events: stored }
-    }
-
-    pub async fn tell(&self, chunk: EventsStored<'_>) {
-        self.publish(chunk.into_message()).await;
-    }
-
-    /// Publishes, and waits for the broker's confirmation.
-    pub async fn publish(&self, message: NewMessage) {
-        let message = OutboxMessage {
-            id: 0,
-            exchange: message.exchange.to_owned(),
-            routing_key: message.routing_key.to_owned(),
-            mandatory: message.mandatory,
-            message_id: message.message_id,
-            content_type: message.content_type.to_owned(),
-            payload: message.payload,
-            traceparent: message.traceparent,
-            correlation_id: None,
-            reply_to: None,
-        };
-        let confirmed = self.publisher.publish(vec![message].into()).await.unwrap();
-        assert_eq!(confirmed, [domain::outbox::Delivery::Confirmed]);
-    }
-
-    /// Bytes that are no message of ours.
-    pub async fn publish_bytes(&self, exchange: &'static str, routing_key: &'static str, payload: &[u8]) {
-        let tenant_id = TenantId::parse("demo").unwrap();
-        let (message_id, content_type) = (Uuid::now_v7(), "application/json");
-        let payload = payload.to_vec();
-        let (mandatory, traceparent, events) = (true, None, 0);
-        self.publish(NewMessage {
-            tenant_id,
-            exchange,
-            routing_key,
-            mandatory,
-            message_id,
-            content_type,
-            payload,
-            traceparent,
-            events,
-        })
-        .await;
-    }
-
     /// Looks on at the facts, from now on.
     pub async fn facts(&self, routing_key: &str) -> Facts {
         Facts(Subscription::open(self.vhost.amqp_url(), exchange::WORKFLOW, routing_key).await.unwrap())
@@ -411,8 +180,6 @@ impl World {
     }
 }
 
-const RAISE_EPOCH: &str = "UPDATE goals.epochs SET epoch = epoch + 1 WHERE tenant_id = $1";
-
 /// Facts as they are published.
 pub struct Facts(Subscription);
 
@@ -446,15 +213,6 @@ impl Facts {
 #[expect(clippy::disallowed_methods, reason = "a test that stands in the way of the service")]
 pub async fn hold(client: &mut Client) -> Transaction<'_> {
     client.transaction().await.unwrap()
-}
-
-/// Begins to change a workflow's status as the goals service does: its fence first, the epoch last. The change is there when the
-/// transaction commits.
-pub async fn begin_status(tx: &Transaction<'_>, workflow: Uuid, status: &str) {
-    let key = lock_key(&TenantId::parse("demo").unwrap(), workflow.into());
-    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&key]).await.unwrap();
-    tx.execute("UPDATE goals.workflows SET status = $2 WHERE id = $1", &[&workflow, &status]).await.unwrap();
-    tx.execute(RAISE_EPOCH, &[&"demo"]).await.unwrap();
 }
 
 fn settings(database: &Database, vhost: &Vhost) -> Settings {
