@@ -64,7 +64,7 @@ impl Running {
                             pace = paced(round.unfilled);
                         }
                         // A full round that got rid of something: there is more.
-                        if round.claimed >= CLAIM && round.confirmed > 0 {
+                        if round.more && round.confirmed > 0 {
                             continue;
                         }
                         idle

@@ -100,6 +100,8 @@ pub trait Publish: Send + Sync + 'static {
 pub struct Round {
     /// Rows taken.
     pub claimed: usize,
+    /// There may be others that could have been taken: it is full, by their number or by their bytes.
+    pub more: bool,
     /// Messages published that were chunks with room for more: what waits longer makes them fewer.
     pub unfilled: usize,
     /// Rows confirmed and deleted.

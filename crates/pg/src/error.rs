@@ -90,6 +90,11 @@ impl Error {
         })
     }
 
+    /// Whether the server takes no writes now: it is a standby, or was told so (`25006`).
+    pub fn is_read_only(&self) -> bool {
+        self.sqlstate() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
     /// Whether this is the database being away, slow or overloaded rather than anything about the request.
     pub fn is_unavailable(&self) -> bool {
         match self {
@@ -98,7 +103,8 @@ impl Error {
                 None => true,
                 Some(state) => {
                     let code = state.code();
-                    code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || self.is_retryable()
+                    let away = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+                    away || self.is_read_only() || self.is_retryable()
                 }
             },
             Self::Poisoned(_) | Self::Panicked(_) | Self::KeyReused | Self::Decode(_) => false,

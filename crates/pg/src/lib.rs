@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod dead_letters;
 pub mod erasure;
 mod error;
+mod floor;
 pub mod maintain;
 mod metrics;
 pub mod migrate;

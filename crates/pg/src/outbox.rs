@@ -1,13 +1,18 @@
 //! The outbox of a service's schema: rows written with the transaction that makes them true, claimed by the relay under a
 //! row lock that is held until the broker has confirmed, then deleted. Presence in the table is the to-do list.
 
+use crate::floor::{Begin, Floor};
 use crate::{Db, Error, Owned, Scope, Tx};
 use domain::contract::JSON;
 use domain::outbox::gather::{Gathered, Waiting, gather};
 use domain::outbox::{BoxError, BoxFuture, Delivery, NewMessage, NewReply, Outbox, OutboxMessage, Publish, Round};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
+
+/// The payloads that a round takes up, all together; more than one message of the largest size. Each is in memory several times.
+const ROUND_BYTES: i64 = 16 * 1024 * 1024;
 
 /// The statements on one schema's outbox. Fixed texts, so that they can be prepared once.
 pub struct Statements {
@@ -34,9 +39,14 @@ macro_rules! statements {
                 "traceparent, correlation_id) VALUES ($1, '', $2, false, $3, $4, $5, $6, $7)"
             ),
             claim: concat!(
-                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, correlation_id, tenant_id, events, reply_to FROM ", $schema, ".outbox ",
-                "WHERE not_before IS NULL OR not_before <= clock_timestamp() ",
-                "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
+                "SELECT c.id, c.exchange, c.routing_key, c.mandatory, c.message_id, c.content_type, c.payload, c.traceparent, ",
+                "c.correlation_id, c.tenant_id, c.events, c.reply_to, c.locked FROM (",
+                "SELECT l.*, count(*) OVER () AS locked, ",
+                "sum(octet_length(l.payload)) OVER (ORDER BY l.id) - octet_length(l.payload) AS bytes_before FROM (",
+                "SELECT id, exchange, routing_key, mandatory, message_id, content_type, payload, traceparent, correlation_id, tenant_id, ",
+                "events, reply_to FROM ", $schema, ".outbox ",
+                "WHERE id >= $2 AND (not_before IS NULL OR not_before <= clock_timestamp()) ",
+                "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) l) c WHERE c.bytes_before < $3 ORDER BY c.id"
             ),
             delete: concat!("DELETE FROM ", $schema, ".outbox WHERE id = ANY($1)"),
             postpone: concat!(
@@ -47,7 +57,10 @@ macro_rules! statements {
             waiting: concat!(
                 "SELECT count(*), coalesce(sum(o.events), 0)::bigint, ",
                 "coalesce(extract(epoch FROM clock_timestamp() - min(o.created_at)), 0)::float8, ",
-                "(SELECT count(*) FROM ", $schema, ".dead_letters), coalesce(sum(pg_column_size(o.payload)), 0)::bigint FROM ", $schema, ".outbox o"
+                "(SELECT count(*) FROM (SELECT FROM ", $schema, ".dead_letters LIMIT $1) d), ",
+                "coalesce(sum(o.bytes), 0)::bigint, ",
+                "CASE WHEN count(*) = $1 THEN (SELECT max(m.id) FROM ", $schema, ".outbox m) - max(o.id) ELSE 0 END FROM (",
+                "SELECT id, events, created_at, pg_column_size(payload) AS bytes FROM ", $schema, ".outbox ORDER BY id LIMIT $1) o"
             ),
         }
     };
@@ -124,42 +137,75 @@ impl Db {
 
     /// This service's outbox, for its relay.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
-        Arc::new(PgOutbox(self.clone()))
+        Arc::new(PgOutbox { db: self.clone(), floor: Mutex::new(Floor::new(Instant::now())) })
     }
 }
 
-struct PgOutbox(Db);
+struct PgOutbox {
+    db: Db,
+    floor: Mutex<Floor>,
+}
+
+impl PgOutbox {
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Outbox for PgOutbox {
     fn relay_round(&self, limit: usize, to: Arc<dyn Publish>) -> BoxFuture<'_, Result<Round, BoxError>> {
         Box::pin(async move {
-            let statements = Statements::of(self.0.0.schema)?;
+            let statements = Statements::of(self.db.0.schema)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let round = self
-                .0
+            let begin = self.floor().begin(Instant::now());
+            let (round, first, claimed_at) = self
+                .db
                 .run_tx("relay", Scope::System("relay the outbox"), move |tx| {
                     let to = Arc::clone(&to);
-                    Box::pin(async move { relay_round(tx, statements, limit, to).await })
+                    Box::pin(async move { relay_round(tx, statements, (limit, begin), to).await })
                 })
-                .await;
-            round.map_err(Into::into)
+                .await?;
+            self.floor().claimed(begin, first, claimed_at);
+            Ok(round)
         })
     }
 
     fn woken(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.0.outbox_written.notified())
+        Box::pin(self.db.0.outbox_written.notified())
     }
 }
 
-async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn Publish>) -> Result<Round, Error> {
-    let rows = tx.query(statements.claim, &[&limit]).await?;
-    if rows.is_empty() {
+/// The round, the first row of its claim, and when it had the claim.
+async fn relay_round(
+    tx: &Tx,
+    statements: &Statements,
+    (limit, begin): (i64, Begin),
+    to: Arc<dyn Publish>,
+) -> Result<(Round, Option<i64>, Instant), Error> {
+    let rows = tx.query(statements.claim, &[&limit, &begin.id, &ROUND_BYTES]).await?;
+    let claimed_at = Instant::now();
+    let first = rows.first().map(|row| row.try_get(0)).transpose()?;
+    Ok((publish_claimed(tx, statements, limit, rows, to).await?, first, claimed_at))
+}
+
+async fn publish_claimed(
+    tx: &Tx,
+    statements: &Statements,
+    limit: i64,
+    rows: Vec<Row>,
+    to: Arc<dyn Publish>,
+) -> Result<Round, Error> {
+    let Some(row) = rows.first() else {
         return Ok(Round::default());
-    }
+    };
+    let locked: i64 = row.try_get(12)?;
+    let count = rows.len();
+    let more = locked >= limit || i64::try_from(count).unwrap_or(i64::MAX) < locked;
     let waiting: Vec<Waiting> = rows.iter().map(waiting).collect::<Result<_, Error>>()?;
+    drop(rows);
     let gathered = gather(waiting);
     let unfilled = gathered.iter().filter(|one| one.unfilled).count();
-    let claimed = Round { claimed: rows.len(), unfilled, confirmed: 0 };
+    let claimed = Round { claimed: count, more, unfilled, confirmed: 0 };
     let parts = gathered.into_iter().map(|Gathered { message, rows, .. }| (message, rows));
     let (messages, parts): (Vec<OutboxMessage>, Vec<Vec<i64>>) = parts.unzip();
     let messages: Arc<[OutboxMessage]> = messages.into();
@@ -173,7 +219,7 @@ async fn relay_round(tx: &Tx, statements: &Statements, limit: i64, to: Arc<dyn P
         }
     };
     crash::point!("relay.after_confirm");
-    let mut confirmed = Vec::with_capacity(rows.len());
+    let mut confirmed = Vec::with_capacity(count);
     let (mut postponed, mut causes) = (Vec::new(), Vec::new());
     for ((message, parts), outcome) in messages.iter().zip(parts).zip(outcomes) {
         let cause = match outcome {

@@ -3,7 +3,7 @@
 
 use crate::metrics::Metrics;
 use crate::{Error, Settings};
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use domain::outbox::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 const POOL_WAIT: Duration = Duration::from_secs(1);
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
+const PING_WAIT: Duration = Duration::from_secs(2);
 
 /// The database of one service. Cheap to clone.
 #[derive(Clone)]
@@ -54,7 +55,12 @@ impl Db {
         let answer = self.0.handle.spawn(async move {
             for pool in [&db.0.tenant, &db.0.system] {
                 let client = pool.get().await.map_err(|error| Error::Pool(error.to_string()))?;
-                client.simple_query("SELECT 1").await?;
+                let Ok(answer) = tokio::time::timeout(PING_WAIT, client.simple_query("SELECT 1")).await else {
+                    // It would be lent again, and keep the next one waiting.
+                    drop(Object::take(client));
+                    return Err(Error::Timeout("ping"));
+                };
+                answer?;
             }
             Ok(())
         });

@@ -108,7 +108,10 @@ impl Db {
                 if error.pg().is_some_and(Error::is_stale_plan) {
                     pool.manager().statement_caches.clear();
                 }
-                tx.rollback().await;
+                // A connection to a server that takes no writes is not kept: the next may be to one that does.
+                if !error.pg().is_some_and(Error::is_read_only) {
+                    tx.rollback().await;
+                }
                 Err(error)
             }
             Err(_) => {

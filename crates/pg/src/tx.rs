@@ -76,6 +76,9 @@ pub(crate) enum Ended {
     Lost(Identity),
 }
 
+/// For ROLLBACK, which has nothing to do but to be heard.
+const ROLLBACK_WAIT: Duration = Duration::from_secs(2);
+
 /// Opens the rows of a tenant.
 const ENTER: &str = "SELECT now(), set_config('app.tenant_id', $1, true)";
 const NOW: &str = "SELECT now()";
@@ -264,13 +267,10 @@ impl Tx {
             return Ok(Ended::Committed);
         }
         let last = std::mem::take(self.last.get_mut().unwrap_or_else(PoisonError::into_inner));
-        for Last { sql, .. } in &last {
-            self.prepared(sql).await?;
-        }
         let ask = self.mode == Mode::Write && self.identity.get().is_none();
-        if ask {
-            self.prepared(WHO).await?;
-        }
+        let preparing =
+            try_join_all(last.iter().map(|last| last.sql).chain(ask.then_some(WHO)).map(|sql| self.prepared(sql)));
+        tokio::time::timeout(limit, preparing).await.map_err(|_| Error::Timeout(name))??;
         let written = try_join_all(last.iter().map(|last| async { self.execute(last.sql, &last.params()).await }));
         let identified = async { if ask { self.identify().await } else { Ok(()) } };
         let committed = async {
@@ -297,10 +297,14 @@ impl Tx {
         }
     }
 
-    /// ROLLBACK, so that the connection can be used again.
+    /// ROLLBACK, so that the connection can be used again; one that does not answer is dropped with `self`.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that ends transactions")]
     pub(crate) async fn rollback(mut self) {
-        if !self.begun.load(Relaxed) || self.client().batch_execute("ROLLBACK").await.is_ok() {
+        let is_clean = !self.begun.load(Relaxed) || {
+            let rolled_back = tokio::time::timeout(ROLLBACK_WAIT, self.client().batch_execute("ROLLBACK")).await;
+            matches!(rolled_back, Ok(Ok(())))
+        };
+        if is_clean {
             self.client = self.client.take().and_then(returned);
         }
     }

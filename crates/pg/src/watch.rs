@@ -9,6 +9,10 @@ use std::time::Duration;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// The messages that a look counts. Where there are more, what it says of all is reckoned by their ids: it must be known how much waits
+/// above all when there is so much that nobody could look at each.
+const COUNTED: i64 = 100_000;
+
 /// What waits in a service's schema.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Waiting {
@@ -17,6 +21,7 @@ pub(crate) struct Waiting {
     pub events: i64,
     /// Of the oldest message; 0 when there is none.
     pub age_seconds: f64,
+    /// Counted up to `COUNTED`.
     pub dead_letters: i64,
     /// Of the messages, as they are stored.
     pub bytes: u64,
@@ -55,7 +60,7 @@ impl Db {
                 metrics.waiting(self.0.schema, waiting);
             }
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the outbox could not be looked at")
+                tracing::warn!(error = &error as &dyn std::error::Error, "the outbox could not be looked at")
             }
         }
     }
@@ -63,18 +68,26 @@ impl Db {
     async fn waiting(&self, statements: &'static Statements) -> Result<Waiting, Error> {
         self.run_tx("watch", Scope::System("look at the outbox and the dead letters"), move |tx| {
             Box::pin(async move {
-                let row = tx.query_one(statements.waiting, &[]).await?;
+                let row = tx.query_one(statements.waiting, &[&COUNTED]).await?;
+                let (counted, uncounted): (i64, i64) = (row.try_get(0)?, row.try_get(5)?);
+                let of_all = |part: i64| reckoned(part, counted, uncounted);
                 Ok(Waiting {
-                    messages: row.try_get(0)?,
-                    events: row.try_get(1)?,
+                    messages: counted.saturating_add(uncounted),
+                    events: of_all(row.try_get(1)?),
                     age_seconds: row.try_get(2)?,
                     dead_letters: row.try_get(3)?,
-                    bytes: u64::try_from(row.try_get::<_, i64>(4)?).unwrap_or_default(),
+                    bytes: u64::try_from(of_all(row.try_get(4)?)).unwrap_or_default(),
                 })
             })
         })
         .await
     }
+}
+
+/// What all come to, if those that were not counted are as those that were.
+fn reckoned(part: i64, counted: i64, uncounted: i64) -> i64 {
+    let all = i128::from(part) * (i128::from(counted) + i128::from(uncounted)) / i128::from(counted.max(1));
+    i64::try_from(all).unwrap_or(i64::MAX)
 }
 
 impl Metrics {

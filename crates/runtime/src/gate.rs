@@ -39,8 +39,13 @@ impl Gate {
         F: Future<Output = Result<Result<(), String>, E>>,
         E: Display,
     {
-        while !self.draining.is_cancelled() {
-            match ask().await {
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = self.draining.cancelled() => break,
+                answer = ask() => answer,
+            };
+            match answer {
                 Ok(Ok(())) => {
                     self.open.cancel();
                     break;

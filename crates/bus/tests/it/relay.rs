@@ -69,7 +69,7 @@ impl Memory {
                 rows.get_mut(&message.id).unwrap().1 = Some(now + Duration::from_millis(100));
             }
         }
-        Ok(Round { claimed: claimed.len(), unfilled: 0, confirmed })
+        Ok(Round { claimed: claimed.len(), more: claimed.len() >= limit, unfilled: 0, confirmed })
     }
 }
 

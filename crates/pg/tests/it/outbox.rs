@@ -95,10 +95,10 @@ async fn what_is_refused_waits_and_its_neighbours_go() {
     add(&db, "a", ids.clone()).await.unwrap();
     let silent = Arc::new(Broker { silent: true, ..Broker::default() });
     let round = db.outbox().relay_round(100, silent).await.unwrap();
-    assert_eq!(round, Round { claimed: 10, unfilled: 0, confirmed: 0 });
+    assert_eq!(round, Round { claimed: 10, more: false, unfilled: 0, confirmed: 0 });
     let broker = Arc::new(Broker { refuse: vec![ids[3]], ..Broker::default() });
     let round = db.outbox().relay_round(100, broker).await.unwrap();
-    assert_eq!(round, Round { claimed: 10, unfilled: 0, confirmed: 9 });
+    assert_eq!(round, Round { claimed: 10, more: false, unfilled: 0, confirmed: 9 });
     let left = database
         .superuser()
         .await
@@ -174,14 +174,14 @@ async fn chunks_of_a_tenant_go_as_one_message_and_are_settled_together() {
     let superuser = database.superuser().await.unwrap();
     let refused = Arc::new(Listener { returns: true, ..Listener::default() });
     let round = db.outbox().relay_round(100, Arc::clone(&refused) as Arc<dyn Publish>).await.unwrap();
-    assert_eq!(round, Round { claimed: 3, unfilled: 2, confirmed: 0 });
+    assert_eq!(round, Round { claimed: 3, more: false, unfilled: 2, confirmed: 0 });
     let postponed = "SELECT count(*) FROM goals.outbox WHERE attempts = 1 AND not_before > now()";
     assert_eq!(superuser.query_one(postponed, &[]).await.unwrap().get::<_, i64>(0), 3);
 
     superuser.execute("UPDATE goals.outbox SET not_before = NULL", &[]).await.unwrap();
     let listener = Arc::new(Listener::default());
     let round = db.outbox().relay_round(100, Arc::clone(&listener) as Arc<dyn Publish>).await.unwrap();
-    assert_eq!(round, Round { claimed: 3, unfilled: 2, confirmed: 3 });
+    assert_eq!(round, Round { claimed: 3, more: false, unfilled: 2, confirmed: 3 });
     let heard = listener.heard.lock().unwrap();
     let event = |id: &Uuid| format!(r#"{{"event_id":"{id}"}}"#);
     let chunk = |of: &str, events: &[Uuid]| {
@@ -192,4 +192,27 @@ async fn chunks_of_a_tenant_go_as_one_message_and_are_settled_together() {
     assert_eq!(payloads, [chunk("a", &ids[..2]), chunk("b", &ids[2..])]);
     assert_eq!(heard[0].message_id, refused.heard.lock().unwrap()[0].message_id, "the same rows, the same message");
     assert_eq!(heard[1].message_id, ids[2]);
+}
+
+/// Rows are as large as tenants make them; what is in memory at once is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_takes_no_more_than_its_bytes_and_leaves_nothing() {
+    let (database, db) = goals().await;
+    let insert = "INSERT INTO goals.outbox (message_id, mandatory, tenant_id, exchange, routing_key, content_type, payload) \
+                  SELECT gen_random_uuid(), false, 'a', 'e', 'k', 't', convert_to(repeat('x', n * 1024 * 1024), 'UTF8') \
+                  FROM unnest('{20,7,7,7,1}'::int[]) WITH ORDINALITY AS t (n, place) ORDER BY place";
+    database.superuser().await.unwrap().execute(insert, &[]).await.unwrap();
+    let (outbox, mut rounds) = (db.outbox(), Vec::new());
+    loop {
+        let listener = Arc::new(Listener::default());
+        let round = outbox.relay_round(4, Arc::clone(&listener) as Arc<dyn Publish>).await.unwrap();
+        assert_eq!(round.confirmed, round.claimed);
+        if round.claimed == 0 {
+            break;
+        }
+        let sizes =
+            listener.heard.lock().unwrap().iter().map(|message| message.payload.len() >> 20).collect::<Vec<_>>();
+        rounds.push((sizes, round.more));
+    }
+    assert_eq!(rounds, [(vec![20], true), (vec![7, 7, 7], true), (vec![1], false)]);
 }

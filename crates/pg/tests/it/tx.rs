@@ -208,3 +208,18 @@ async fn the_self_check_passes_and_names_what_is_missing() {
     let db = Db::connect(&as_superuser, "goals", tokio::runtime::Handle::current()).unwrap();
     assert!(db.self_check().await.unwrap().unwrap_err().contains("superuser"));
 }
+
+/// As after a failover, for whoever stayed with the old server; or where one that has no room was told to take no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_writes_is_away_and_its_connection_is_not_kept() {
+    let (database, db) = goals().await;
+    let superuser = database.superuser().await.unwrap();
+    let name: String = superuser.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
+    let alter = async |what: &str| superuser.execute(&format!("ALTER DATABASE \"{name}\" {what}"), &[]).await.unwrap();
+    alter("SET default_transaction_read_only = on").await;
+    let raised = || db.run_tx("raise", Scope::Tenant(tenant("a")), |tx| Box::pin(raise(tx, "a")));
+    let error = raised().await.unwrap_err();
+    assert!(error.is_read_only() && error.is_unavailable() && !error.is_data_error(), "{error:?}");
+    alter("RESET default_transaction_read_only").await;
+    assert_eq!(raised().await.unwrap(), 1, "a connection of before would still take none");
+}
