@@ -49,7 +49,7 @@ impl Announcer {
     /// Looks for due actions until `stop`; not at all if the settings say so.
     pub async fn run(self, stop: CancellationToken) {
         if self.settings.poll_ms == 0 {
-            return;
+            return stop.cancelled().await;
         }
         let looking = async {
             loop {

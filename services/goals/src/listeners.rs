@@ -43,19 +43,24 @@ pub async fn list_of_workflow(db: &Db, tenant: &TenantId, id: WorkflowId) -> Res
 
 /// Counts the listeners of all tenants for the gauge, again and again until `stop`.
 pub async fn count_until(db: Db, metrics: Metrics, every: Duration, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let counted: Result<i64, Error> = db
-            .run_tx("count_listeners", Scope::System("count listeners for the gauge"), |tx| {
-                Box::pin(async move { Ok(listeners::count(tx).await?) })
-            })
-            .await;
-        match counted {
-            Ok(count) => metrics.set_active_listeners(count),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "listeners could not be counted"),
+    let counting = async {
+        loop {
+            let counted: Result<i64, Error> = db
+                .run_tx("count_listeners", Scope::System("count listeners for the gauge"), |tx| {
+                    Box::pin(async move { Ok(listeners::count(tx).await?) })
+                })
+                .await;
+            match counted {
+                Ok(count) => metrics.set_active_listeners(count),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "listeners could not be counted");
+                }
+            }
+            tokio::time::sleep(every).await;
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(every) => {}
-        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = counting => {}
     }
 }

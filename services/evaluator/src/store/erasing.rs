@@ -77,15 +77,15 @@ pub async fn actions(tx: &Tx, tenant: &TenantId, ids: &[EnrollmentId]) -> Result
     tx.execute(ACTIONS, &[&tenant.as_str(), &uuids(ids)]).await
 }
 
-// Looked for as text first: few answers are those of one person. What is found is emptied and stays, so that a request that is
+// Looked for as text first, which CASE alone makes sure of: few answers are those of one person, and each would be parsed. What is found is emptied and stays, so that a request that is
 // repeated still has no second effect, and nobody is enrolled again by it.
 const ANSWERS: &str = "UPDATE evaluator.answers a SET body = (a.body::jsonb \
      || coalesce((SELECT jsonb_build_object('contact_id', n.stands_for) FROM unnest($3::text[], $4::text[]) AS n (contact_id, stands_for) \
          WHERE n.contact_id = a.body::jsonb ->> 'contact_id'), '{}') \
      || CASE WHEN a.body::jsonb ? 'reason' THEN '{\"reason\": null}'::jsonb ELSE '{}' END \
      || CASE WHEN a.body::jsonb ? 'payload' THEN '{\"payload\": null}'::jsonb ELSE '{}' END)::text \
-     WHERE a.tenant_id = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS t (text) WHERE strpos(a.body, t.text) > 0) \
-     AND a.body::jsonb ?| ARRAY['contact_id', 'payload']";
+     WHERE a.tenant_id = $1 AND CASE WHEN EXISTS (SELECT FROM unnest($2::text[]) AS t (text) WHERE strpos(a.body, t.text) > 0) \
+     THEN a.body::jsonb ?| ARRAY['contact_id', 'payload'] ELSE false END";
 
 /// What was answered about these contacts and enrollments names nobody any more; how many answers.
 pub async fn answers(tx: &Tx, tenant: &TenantId, ids: &[EnrollmentId], nobodies: &[Anonymous]) -> Result<u64, Error> {

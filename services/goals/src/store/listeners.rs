@@ -26,21 +26,23 @@ pub struct Listener {
 }
 
 /// A listener is (workflow, event type). `$wanted` narrows the workflows and comes before what groups, orders and limits.
-/// The limit is applied before enrollments are counted.
+/// The limit is applied before enrollments are counted, and those of a workflow are counted once.
 macro_rules! listeners {
     ($wanted:literal) => {
         concat!(
-            "SELECT l.workflow_id, l.event_name, l.registered_at, ",
-            "(SELECT count(*) FROM evaluator.v_enrollments_v1 e ",
-            "WHERE e.tenant_id = $1 AND e.workflow_id = l.workflow_id AND e.status = 'active'), ",
-            "(SELECT max(a.achieved_at) FROM evaluator.v_achievements_v1 a ",
-            "WHERE a.tenant_id = $1 AND a.workflow_id = l.workflow_id AND a.event_name = l.event_name) ",
-            "FROM (SELECT w.id AS workflow_id, g.event_name, ",
+            "SELECT q.workflow_id, q.event_name, q.registered_at, q.active_enrollments, q.last_matched_at FROM (",
+            "WITH l AS (SELECT w.id AS workflow_id, g.event_name, ",
             "min(greatest(w.activated_at, coalesce(g.effective_from, g.created_at))) AS registered_at ",
             "FROM goals.workflows w JOIN goals.goals g ON g.tenant_id = w.tenant_id AND g.workflow_id = w.id ",
             "WHERE w.tenant_id = $1 AND w.status IN ('active', 'paused') AND g.status = 'active' AND g.deleted_at IS NULL ",
             $wanted,
-            ") l ORDER BY l.workflow_id DESC, l.event_name"
+            ") SELECT l.workflow_id, l.event_name, l.registered_at, c.active_enrollments, ",
+            "(SELECT max(a.achieved_at) FROM evaluator.v_achievements_v1 a ",
+            "WHERE a.tenant_id = $1 AND a.workflow_id = l.workflow_id AND a.event_name = l.event_name) AS last_matched_at ",
+            "FROM l JOIN (SELECT o.workflow_id, (SELECT count(*) FROM evaluator.v_enrollments_v1 e ",
+            "WHERE e.tenant_id = $1 AND e.workflow_id = o.workflow_id AND e.status = 'active') AS active_enrollments ",
+            "FROM (SELECT DISTINCT n.workflow_id FROM l n) o) c ON c.workflow_id = l.workflow_id",
+            ") q ORDER BY q.workflow_id DESC, q.event_name"
         )
     };
 }
