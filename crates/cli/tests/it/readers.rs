@@ -91,6 +91,12 @@ async fn a_reader_is_bounded_and_made_once_by_a_superuser() {
     drop_role(&superuser, login).await;
 }
 
+/// A transaction in which a test arranges what it then looks at.
+#[expect(clippy::disallowed_methods, reason = "a superuser's, in a test")]
+async fn begin(superuser: &mut Client) -> Transaction<'_> {
+    superuser.transaction().await.unwrap()
+}
+
 /// What a login reads in the midst of a superuser's transaction, each row as one text.
 async fn seen(tx: &Transaction<'_>, login: &str, sql: &str) -> Vec<String> {
     tx.batch_execute(&format!("SAVEPOINT look; SET LOCAL SESSION AUTHORIZATION {login}")).await.unwrap();
@@ -124,7 +130,7 @@ async fn tiles_count_minutes_and_the_days_of_the_tenant() {
     let database = Database::create().await.unwrap();
     let (tenant, login) = tenant_with_reader(&database).await;
     let mut superuser = database.superuser().await.unwrap();
-    let tx = superuser.transaction().await.unwrap();
+    let tx = begin(&mut superuser).await;
 
     tx.batch_execute("SAVEPOINT minutes").await.unwrap();
     const MINUTE: &str = "date_trunc('minute', now())";
@@ -167,7 +173,7 @@ async fn conversations_and_enrollments_are_counted_once() {
     let database = Database::create().await.unwrap();
     let (tenant, login) = tenant_with_reader(&database).await;
     let mut superuser = database.superuser().await.unwrap();
-    let tx = superuser.transaction().await.unwrap();
+    let tx = begin(&mut superuser).await;
 
     // Noon in Kiritimati is 22:00 UTC of the day before.
     let (noon, next) = ("timestamptz '2026-03-01 22:00Z'", "timestamptz '2026-03-02 09:59:59.999Z'");
@@ -216,7 +222,7 @@ async fn a_reader_looks_at_the_rows_of_its_tenant_alone() {
     let database = Database::create().await.unwrap();
     let (_, login) = tenant_with_reader(&database).await;
     let mut superuser = database.superuser().await.unwrap();
-    let tx = superuser.transaction().await.unwrap();
+    let tx = begin(&mut superuser).await;
     tx.batch_execute(
         "INSERT INTO platform.tenants (tenant_id, content_key) SELECT 'other-' || n, decode(repeat('00', 32), 'hex') FROM generate_series(1, 60) AS n; \
          INSERT INTO goals.workflows (tenant_id, id, name, created_by) SELECT tenant_id, gen_random_uuid(), 'w', 'test' FROM platform.tenants; \
@@ -274,7 +280,7 @@ async fn the_page_for_analysts_has_every_view_and_its_columns() {
             assert!(line.contains(&format!("`{column}`")), "{name}: {column} is not in {line}");
         }
     }
-    let tx = superuser.transaction().await.unwrap();
+    let tx = begin(&mut superuser).await;
     let queries: Vec<&str> =
         PAGE.split("```sql\n").skip(1).map(|block| block.split(";\n```").next().unwrap()).collect();
     assert_eq!(queries.len(), 3);
