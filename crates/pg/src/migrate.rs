@@ -34,7 +34,7 @@ pub const MIGRATIONS: &[(&str, &[(&str, &str)])] = migrations! {
     "platform": ["0001_create_helpers", "0002_create_tenants", "0004_publish_tenant_ids", "0005_keep_answers", "0006_complete_tenants", "0007_keep_privacy", "0009_publish_retention", "0010_publish_time_zones", "0011_publish_salts_to_analytics"],
     "ingest": ["0001_create_events", "0002_trace_outbox", "0003_store_as_system", "0004_keep_sampling_rate", "0005_correlate_outbox", "0006_compress_fast", "0007_keep_people", "0008_expire_events", "0009_keep_askers", "0010_skip_statistics", "0011_publish_events"],
     "goals": ["0001_create_configuration", "0002_trace_outbox", "0003_create_explain_views", "0006_chain_audit", "0007_log_installation", "0008_keep_answers", "0009_create_event_types", "0011_publish_categories", "0012_keep_askers"],
-    "evaluator": ["0001_create_enrollments", "0002_trace_outbox", "0003_announce_actions", "0004_keep_answers", "0005_forget_contacts", "0006_keep_askers", "0007_skip_statistics", "0008_assume_large_tenants"],
+    "evaluator": ["0001_create_enrollments", "0002_trace_outbox", "0003_announce_actions", "0004_keep_answers", "0005_forget_contacts", "0006_keep_askers", "0007_skip_statistics", "0008_assume_large_tenants", "0009_list_ended"],
     "reporting": ["0001_create_views", "0002_create_dead_letter_view", "0003_settle_dead_letters", "0004_hold_readers_by_index", "0005_create_tiles"],
 };
 

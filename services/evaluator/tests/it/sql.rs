@@ -232,6 +232,29 @@ async fn an_enrollment_is_locked_as_whoever_held_it_has_left_it() {
     assert_eq!(service.execute(judged::EXIT, &params).await.unwrap(), 2);
 }
 
+/// However few ended otherwise than by their goals, a page of them costs what it shows.
+#[tokio::test]
+async fn a_page_of_those_that_ended_is_read_by_their_index() {
+    let database = Database::create().await.unwrap();
+    let sql = database.superuser().await.unwrap();
+    sql.batch(
+        "INSERT INTO evaluator.enrollments (tenant_id, id, workflow_id, contact_id, enrolled_at, created_at, status, exited_at, exit_reason) \
+         SELECT 'demo', gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'c-' || n, now(), now() - n * interval '1 s', \
+         CASE WHEN n % 5000 = 0 THEN 'removed' ELSE 'active' END, CASE WHEN n % 5000 = 0 THEN now() END, \
+         CASE WHEN n % 5000 = 0 THEN 'removed' END FROM generate_series(1, 20000) AS n; ANALYZE evaluator.enrollments",
+    )
+    .await;
+    for planning in [ANEW, ONCE] {
+        let service = session(&database, planning).await;
+        let prepare = "PREPARE page (text, uuid, timestamptz, uuid, text, bigint) AS ";
+        service.batch(&format!("{prepare}{}", enrollments::STATEMENTS[9])).await;
+        let execute = "EXECUTE page ('demo', '00000000-0000-0000-0000-000000000001', NULL, NULL, 'removed', 51)";
+        assert_eq!(service.lines(execute).await.len(), 4);
+        let plan = service.lines(&format!("EXPLAIN (COSTS OFF) {execute}")).await;
+        assert!(plan.iter().any(|line| line.contains("Scan using enrollments_ended")), "{planning}: {plan:#?}");
+    }
+}
+
 /// Explaining and simulating go by the same indexes as judging, on tables of any size and none.
 #[tokio::test]
 async fn what_is_told_afterwards_is_read_by_index() {
