@@ -74,6 +74,10 @@ ALTER VIEW reporting.goal_achievements OWNER TO goalpost_reporting;
 ALTER VIEW reporting.enrollment_funnel OWNER TO goalpost_reporting;
 
 SET LOCAL ROLE goalpost_reporting;
+CREATE OR REPLACE VIEW reporting.events_raw AS
+SELECT e.tenant_id, e.event_id, e.event_name, e.event_category, e.event_time, e.occurred_at, e.received_at, e.project_id, e.user_id,
+       e.contact_id, e.session_id, e.properties, e.context, e.sampling_rate
+FROM ingest.events_raw e;
 COMMENT ON VIEW reporting.events_raw IS 'Every stored event, without what is personal in it.';
 COMMENT ON VIEW reporting.goal_conversions IS 'Per workflow: enrollments, those that left by their goals, and their share in percent, one decimal, half away from zero.';
 COMMENT ON VIEW reporting.goal_time_to_goal IS 'Each enrollment that left by its goals, and the hours that it took, two decimals.';

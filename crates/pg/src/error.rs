@@ -95,6 +95,17 @@ impl Error {
         self.sqlstate() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
+    /// Whether the next connection may be to another server: this one is gone, going, or takes no writes.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Pool(_) => true,
+            Self::Postgres(error) => {
+                error.code().is_none_or(|state| state.code().starts_with("57P")) || self.is_read_only()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether this is the database being away, slow or overloaded rather than anything about the request.
     pub fn is_unavailable(&self) -> bool {
         match self {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
-/// The payloads that a round takes up, all together; more than one message of the largest size. Each is in memory several times.
+/// The payloads of a round are begun below this, all together: at most this and one message more. Each is in memory several times.
 const ROUND_BYTES: i64 = 16 * 1024 * 1024;
 
 /// The statements on one schema's outbox. Fixed texts, so that they can be prepared once.
@@ -55,12 +55,16 @@ macro_rules! statements {
                 "FROM unnest($1::bigint[], $2::text[]) AS f (id, cause) WHERE o.id = f.id"
             ),
             waiting: concat!(
-                "SELECT count(*), coalesce(sum(o.events), 0)::bigint, ",
-                "coalesce(extract(epoch FROM clock_timestamp() - min(o.created_at)), 0)::float8, ",
-                "(SELECT count(*) FROM (SELECT FROM ", $schema, ".dead_letters LIMIT $1) d), ",
-                "coalesce(sum(o.bytes), 0)::bigint, ",
-                "CASE WHEN count(*) = $1 THEN (SELECT max(m.id) FROM ", $schema, ".outbox m) - max(o.id) ELSE 0 END FROM (",
-                "SELECT id, events, created_at, pg_column_size(payload) AS bytes FROM ", $schema, ".outbox ORDER BY id LIMIT $1) o"
+                "SELECT o.age_seconds, o.messages, o.events, o.bytes, n.messages, n.events, n.bytes, ",
+                "CASE WHEN n.messages = $1 THEN n.first - o.last - 1 ELSE 0 END, ",
+                "(SELECT count(*) + CASE WHEN count(*) = $1 THEN (SELECT max(m.id) FROM ", $schema, ".dead_letters m) - max(d.id) ELSE 0 END ",
+                "FROM (SELECT id FROM ", $schema, ".dead_letters ORDER BY id LIMIT $1) d) ",
+                "FROM (SELECT count(*) AS messages, coalesce(sum(events), 0)::bigint AS events, coalesce(sum(bytes), 0)::bigint AS bytes, ",
+                "max(id) AS last, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_seconds FROM (",
+                "SELECT id, events, created_at, pg_column_size(payload) AS bytes FROM ", $schema, ".outbox ORDER BY id LIMIT $1) l) o, ",
+                "LATERAL (SELECT count(*) AS messages, coalesce(sum(events), 0)::bigint AS events, coalesce(sum(bytes), 0)::bigint AS bytes, ",
+                "min(id) AS first FROM (SELECT id, events, pg_column_size(payload) AS bytes FROM ", $schema, ".outbox ",
+                "WHERE o.messages = $1 AND id > o.last ORDER BY id DESC LIMIT $1) h) n"
             ),
         }
     };
@@ -158,15 +162,23 @@ impl Outbox for PgOutbox {
             let statements = Statements::of(self.db.0.schema)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let begin = self.floor().begin(Instant::now());
-            let (round, first, claimed_at) = self
+            let round = self
                 .db
                 .run_tx("relay", Scope::System("relay the outbox"), move |tx| {
                     let to = Arc::clone(&to);
                     Box::pin(async move { relay_round(tx, statements, (limit, begin), to).await })
                 })
-                .await?;
-            self.floor().claimed(begin, first, claimed_at);
-            Ok(round)
+                .await;
+            match round {
+                Ok((round, first, claimed_at)) => {
+                    self.floor().claimed(begin, (first, round.more && round.confirmed > 0), claimed_at);
+                    Ok(round)
+                }
+                Err(error) => {
+                    self.floor().failed(begin, error.is_elsewhere(), Instant::now());
+                    Err(error.into())
+                }
+            }
         })
     }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// The messages that a look counts. Where there are more, what it says of all is reckoned by their ids: it must be known how much waits
-/// above all when there is so much that nobody could look at each.
+/// The oldest messages that a look counts, and the newest. How many are between them is told by their ids, and what those come to is
+/// reckoned: it must be known how much waits above all when there is so much that nobody could look at each.
 const COUNTED: i64 = 100_000;
 
 /// What waits in a service's schema.
@@ -21,7 +21,7 @@ pub(crate) struct Waiting {
     pub events: i64,
     /// Of the oldest message; 0 when there is none.
     pub age_seconds: f64,
-    /// Counted up to `COUNTED`.
+    /// Beyond `COUNTED` by their ids.
     pub dead_letters: i64,
     /// Of the messages, as they are stored.
     pub bytes: u64,
@@ -69,14 +69,20 @@ impl Db {
         self.run_tx("watch", Scope::System("look at the outbox and the dead letters"), move |tx| {
             Box::pin(async move {
                 let row = tx.query_one(statements.waiting, &[&COUNTED]).await?;
-                let (counted, uncounted): (i64, i64) = (row.try_get(0)?, row.try_get(5)?);
-                let of_all = |part: i64| reckoned(part, counted, uncounted);
+                let part = |first: usize| {
+                    Ok::<_, Error>(Part {
+                        messages: row.try_get(first)?,
+                        events: row.try_get(first + 1)?,
+                        bytes: row.try_get(first + 2)?,
+                    })
+                };
+                let all = Part::of_all(part(1)?, part(4)?, row.try_get(7)?);
                 Ok(Waiting {
-                    messages: counted.saturating_add(uncounted),
-                    events: of_all(row.try_get(1)?),
-                    age_seconds: row.try_get(2)?,
-                    dead_letters: row.try_get(3)?,
-                    bytes: u64::try_from(of_all(row.try_get(4)?)).unwrap_or_default(),
+                    messages: all.messages,
+                    events: all.events,
+                    age_seconds: row.try_get(0)?,
+                    dead_letters: row.try_get(8)?,
+                    bytes: u64::try_from(all.bytes).unwrap_or_default(),
                 })
             })
         })
@@ -84,10 +90,26 @@ impl Db {
     }
 }
 
-/// What all come to, if those that were not counted are as those that were.
-fn reckoned(part: i64, counted: i64, uncounted: i64) -> i64 {
-    let all = i128::from(part) * (i128::from(counted) + i128::from(uncounted)) / i128::from(counted.max(1));
-    i64::try_from(all).unwrap_or(i64::MAX)
+/// Some of the messages that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    messages: i64,
+    events: i64,
+    bytes: i64,
+}
+
+impl Part {
+    /// All of them: those between the oldest and the newest are taken to be as the larger of these.
+    fn of_all(oldest: Self, newest: Self, between: i64) -> Self {
+        let between = i128::from(between);
+        let reckoned = |of: fn(Self) -> i64| {
+            let mean = |part: Self| between * i128::from(of(part)) / i128::from(part.messages.max(1));
+            let all = i128::from(of(oldest)) + i128::from(of(newest)) + mean(oldest).max(mean(newest));
+            i64::try_from(all).unwrap_or(i64::MAX)
+        };
+        let messages = reckoned(|part| part.messages);
+        Self { messages, events: reckoned(|part| part.events), bytes: reckoned(|part| part.bytes) }
+    }
 }
 
 impl Metrics {
@@ -105,5 +127,21 @@ impl Metrics {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.pool_in_use.record(count(in_use), &labels);
         self.pool_waiting.record(count(waiting), &labels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Part;
+
+    #[test]
+    fn what_is_between_is_as_the_larger_of_the_ends() {
+        let part = |messages, events, bytes| Part { messages, events, bytes };
+        let of_all = |oldest, newest, between| Part::of_all(oldest, newest, between);
+        assert_eq!(of_all(part(0, 0, 0), part(0, 0, 0), 0), part(0, 0, 0));
+        assert_eq!(of_all(part(7, 9, 700), part(0, 0, 0), 0), part(7, 9, 700));
+        assert_eq!(of_all(part(10, 10, 1_000), part(10, 2_000, 500_000), 5), part(25, 3_010, 751_000));
+        assert_eq!(of_all(part(10, 2_000, 500_000), part(10, 10, 1_000), 5), part(25, 3_010, 751_000));
+        assert_eq!(of_all(part(1, 1, i64::MAX), part(1, 1, i64::MAX), i64::MAX).bytes, i64::MAX);
     }
 }

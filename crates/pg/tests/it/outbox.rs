@@ -216,3 +216,22 @@ async fn a_round_takes_no_more_than_its_bytes_and_leaves_nothing() {
     }
     assert_eq!(rounds, [(vec![20], true), (vec![7, 7, 7], true), (vec![1], false)]);
 }
+
+/// More than anybody looks at, one by one: how much it is is known all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_known_however_much_it_is() {
+    let (database, db) = goals().await;
+    let superuser = database.superuser().await.unwrap();
+    let insert = "INSERT INTO goals.outbox (message_id, mandatory, tenant_id, exchange, routing_key, content_type, payload, events) \
+                  SELECT gen_random_uuid(), false, 'a', 'e', 'k', 't', convert_to(repeat('x', 50), 'UTF8'), 1 FROM generate_series(1, 210000)";
+    superuser.execute(insert, &[]).await.unwrap();
+    let exact = "SELECT sum(pg_column_size(payload))::bigint FROM goals.outbox";
+    let exact: i64 = superuser.query_one(exact, &[]).await.unwrap().get(0);
+    let looked = async {
+        while db.outbox_bytes() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    db.clone().watch(looked).await;
+    assert_eq!(i64::try_from(db.outbox_bytes()).unwrap(), exact);
+}
