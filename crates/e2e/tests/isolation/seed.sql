@@ -22,7 +22,9 @@ SELECT month, month, month, gen_random_uuid(), false, tenant_id, 'form.submitted
 FROM platform.tenants,
      unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() + interval '3 months', now() + interval '9 months']) AS month;
 INSERT INTO ingest.events_raw (received_at, event_time, occurred_at, event_id, time_clamped, tenant_id, event_name, properties)
-SELECT now(), now(), now(), gen_random_uuid(), false, tenant_id, 'conversation_started', '{"conversationId": "v"}' FROM platform.tenants;
+SELECT now(), at, at, gen_random_uuid(), false, tenant_id, 'conversation_started', '{"conversationId": "v"}'
+-- Today has events for the views of today, also if midnight comes while the test runs.
+FROM platform.tenants, unnest(ARRAY[now(), now() + interval '10 minutes']) AS at;
 INSERT INTO ingest.identity_links (tenant_id, user_id, linked_at, contact_id, linked_by) SELECT tenant_id, 'u', now(), 'c', 'test' FROM platform.tenants;
 INSERT INTO ingest.erasures (tenant_id, request_id, subject_hash, requested_by, requested_at)
 SELECT tenant_id, gen_random_uuid(), content_key, 'test', now() FROM platform.tenants;
