@@ -77,33 +77,25 @@ pub struct Listing {
     pub limit: i64,
 }
 
-const LIST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.workflow_id = $2 \
-     AND (e.created_at, e.id) < (coalesce($3::timestamptz, 'infinity'), \
-     coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) \
-     AND ($5::text IS NULL OR e.status = $5) ORDER BY e.created_at DESC, e.id DESC LIMIT $6"
-);
+/// `$1` tenant, `$2` workflow, `$3` and `$4` the last enrollment of the page before, `$5` status, `$6` how many.
+macro_rules! list {
+    ($narrowed:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.workflow_id = $2 \
+             AND (e.created_at, e.id) < (coalesce($3::timestamptz, 'infinity'), \
+             coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) AND ",
+            $narrowed,
+            " ORDER BY e.created_at DESC, e.id DESC LIMIT $6"
+        )
+    };
+}
 
+const LIST: &str = list!("($5::text IS NULL OR e.status = $5)");
 // Those that ended, but not by goals, are found by an index of their own, which a plan may use that is told that they are such.
-const LIST_ENDED: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.workflow_id = $2 \
-     AND (e.created_at, e.id) < (coalesce($3::timestamptz, 'infinity'), \
-     coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) \
-     AND e.status = $5 AND e.status NOT IN ('active', 'completed_goal') ORDER BY e.created_at DESC, e.id DESC LIMIT $6"
-);
-
-const LIST_OF_CONTACT: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM evaluator.enrollments e WHERE e.tenant_id = $1 AND e.workflow_id = $2 \
-     AND (e.created_at, e.id) < (coalesce($3::timestamptz, 'infinity'), \
-     coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) \
-     AND ($5::text IS NULL OR e.status = $5) AND e.contact_id = $7 ORDER BY e.created_at DESC, e.id DESC LIMIT $6"
-);
+const LIST_ENDED: &str = list!("e.status = $5 AND e.status NOT IN ('active', 'completed_goal')");
+const LIST_OF_CONTACT: &str = list!("($5::text IS NULL OR e.status = $5) AND e.contact_id = $7");
 
 /// A page of a workflow's enrollments, newest first.
 pub async fn list(tx: &Tx, tenant: &TenantId, listing: &Listing) -> Result<Vec<Enrollment>, Error> {
