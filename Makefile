@@ -45,7 +45,7 @@ dev: ## Install what is missing, build, and run everything here until Ctrl-C
 	cargo build --workspace --bin goalpost
 	$(goalpost) dev
 
-bench: ## Build for speed, and measure every row of the speed table against floors of the same run (about 9 minutes)
+bench: ## Build for speed, and measure every row of the speed table against floors of the same run (about 10 minutes)
 	scripts/install-packages
 	cargo build --release --workspace --bin goalpost --bin goalpost-bench
 	$(release)/goalpost-bench

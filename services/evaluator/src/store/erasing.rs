@@ -77,8 +77,8 @@ pub async fn actions(tx: &Tx, tenant: &TenantId, ids: &[EnrollmentId]) -> Result
     tx.execute(ACTIONS, &[&tenant.as_str(), &uuids(ids)]).await
 }
 
-// Looked for as text first, which CASE alone makes sure of: few answers are those of one person, and each would be parsed. What is found is emptied and stays, so that a request that is
-// repeated still has no second effect, and nobody is enrolled again by it.
+// Looked for as text first, which CASE alone makes sure of: few answers are those of one person, and each would be parsed. What is
+// found is emptied and stays, so that a request that is repeated still has no second effect, and nobody is enrolled again by it.
 const ANSWERS: &str = "UPDATE evaluator.answers a SET body = (a.body::jsonb \
      || coalesce((SELECT jsonb_build_object('contact_id', n.stands_for) FROM unnest($3::text[], $4::text[]) AS n (contact_id, stands_for) \
          WHERE n.contact_id = a.body::jsonb ->> 'contact_id'), '{}') \
